@@ -1,0 +1,102 @@
+"""`ImageApi`: the Docker Engine Image API v1.42 as one Protocol.
+
+`lamina.Engine` (in this process) and `lamina.Client` (any Docker Engine over HTTP) implement it, so
+what is written against one runs against the other. Operation and parameter names are those of the
+API's own document; `filters` is a mapping of filter names to one value or several.
+
+Operations that report progress give an `Operation`: iterate it for events, await it for its result.
+All raise the exceptions of `lamina.errors` with the message that a dockerd gives.
+"""
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
+
+from lamina.models import (
+    HistoryResponseItem,
+    ImageDeleteResponseItem,
+    ImageInspect,
+    ImagePruneResponse,
+    ImageSummary,
+)
+from lamina.progress import Operation
+from lamina.streams import ByteSource, ByteStream
+
+Filters = Mapping[str, str | bool | Sequence[str]]
+"""Filters as a caller writes them: ``{"dangling": True, "label": ["a", "b=c"]}``."""
+
+
+class ImageApi(Protocol):
+    """The operations on images that need neither a registry nor a container; the rest is to come."""
+
+    def image_create(
+        self,
+        *,
+        from_src: str,
+        repo: str = "",
+        tag: str = "",
+        message: str = "",
+        changes: Sequence[str] = (),
+        platform: str = "",
+        input_image: ByteSource | None = None,
+    ) -> Operation[str]:
+        """Import a root filesystem tarball as an image; the result is the image's ID.
+
+        `from_src` is ``-`` for the bytes of `input_image`, or a URL that the engine fetches. `changes`
+        are Dockerfile instructions. Raises InvalidParameter (bad reference, change or platform).
+        """
+        ...
+
+    async def image_delete(
+        self, name: str, *, force: bool = False, noprune: bool = False
+    ) -> list[ImageDeleteResponseItem]:
+        """Untag an image and, with its last reference, delete it and the untagged parents it frees.
+
+        Raises ImageNotFound, Conflict (children, containers, several repositories).
+        """
+        ...
+
+    def image_get(self, name: str) -> AbstractAsyncContextManager[ByteStream]:
+        """Export one image, or every tag of a repository, as a tar archive."""
+        ...
+
+    def image_get_all(self, names: Sequence[str]) -> AbstractAsyncContextManager[ByteStream]:
+        """Export several images as one tar archive in which shared layers stand once."""
+        ...
+
+    async def image_history(self, name: str) -> list[HistoryResponseItem]:
+        """The steps which made an image, newest first. Raises ImageNotFound."""
+        ...
+
+    async def image_inspect(self, name: str) -> ImageInspect:
+        """Everything known about an image. Raises ImageNotFound."""
+        ...
+
+    async def image_list(
+        self,
+        *,
+        all: bool = False,
+        filters: Filters | None = None,
+        shared_size: bool = False,
+        digests: bool = False,
+    ) -> list[ImageSummary]:
+        """The images, newest first. Filters: before, dangling, label, reference, since, until.
+
+        Raises InvalidFilter, ImageNotFound (an image that `before` or `since` names).
+        """
+        ...
+
+    def image_load(self, images_tarball: ByteSource, *, quiet: bool = False) -> Operation[list[str]]:
+        """Load every image of an archive; the result is the loaded names, or IDs where there is no name.
+
+        Raises InvalidArchive and other CorruptData errors; what was loaded before the error stays out.
+        """
+        ...
+
+    async def image_prune(self, *, filters: Filters | None = None) -> ImagePruneResponse:
+        """Delete images that nothing uses. Filters: dangling, until, label, label!. Raises InvalidFilter."""
+        ...
+
+    async def image_tag(self, name: str, *, repo: str, tag: str = "") -> None:
+        """Make ``repo:tag`` (``latest`` if no tag is given) another name of an image; an existing tag moves."""
+        ...

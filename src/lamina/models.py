@@ -1,0 +1,236 @@
+"""Wire types of the Docker Engine API, shared by the server and the client.
+
+Field names, JSON keys and key order are those of the Engine API v1.42 schemas, so that what a client
+re-indents and prints (`docker image inspect`) reads as it does against dockerd. Fields a version
+of the API lacks are removed or added in ``lamina.api.versions``; these are the v1.42 shapes.
+"""
+
+from typing import Any
+
+import msgspec
+
+from lamina.oci.config import ContainerConfig
+
+
+class _Model(msgspec.Struct, rename="pascal", kw_only=True):
+    """Base of the wire types: Go's exported names, keyword construction only."""
+
+
+class ImageSummary(_Model):
+    """One row of ``GET /images/json`` (schema ImageSummary). Sizes in bytes, ``created`` in unix seconds."""
+
+    containers: int = -1
+    created: int = 0
+    id: str
+    labels: dict[str, str] | None = None
+    parent_id: str = ""
+    repo_digests: list[str] | None = None
+    repo_tags: list[str] | None = None
+    shared_size: int = -1
+    size: int = 0
+    virtual_size: int | msgspec.UnsetType = msgspec.UNSET
+
+
+class GraphDriverData(_Model):
+    """Where a root filesystem lies (schema GraphDriverData)."""
+
+    data: dict[str, str] | None = None
+    name: str = ""
+
+
+class RootFS(_Model):
+    """The diff IDs of an image, base layer first."""
+
+    type: str = "layers"
+    layers: list[str] | msgspec.UnsetType = msgspec.UNSET
+
+
+class ImageMetadata(_Model):
+    """What this engine knows beside the image's own configuration."""
+
+    last_tag_time: str = "0001-01-01T00:00:00Z"
+
+
+class ImageInspect(_Model):
+    """``GET /images/{name}/json`` (schema ImageInspect). ``created`` is RFC 3339 with nanoseconds."""
+
+    id: str
+    repo_tags: list[str] | None = None
+    repo_digests: list[str] | None = None
+    parent: str = ""
+    comment: str = ""
+    created: str = "0001-01-01T00:00:00Z"
+    container: str | msgspec.UnsetType = msgspec.UNSET
+    container_config: ContainerConfig | None | msgspec.UnsetType = msgspec.UNSET
+    docker_version: str = ""
+    author: str = ""
+    config: ContainerConfig | None = None
+    architecture: str = ""
+    variant: str | msgspec.UnsetType = msgspec.UNSET
+    os: str = ""
+    os_version: str | msgspec.UnsetType = msgspec.UNSET
+    size: int = 0
+    virtual_size: int | msgspec.UnsetType = msgspec.UNSET
+    graph_driver: GraphDriverData = msgspec.field(default_factory=GraphDriverData)
+    root_fs: RootFS = msgspec.field(name="RootFS", default_factory=RootFS)
+    metadata: ImageMetadata = msgspec.field(default_factory=ImageMetadata)
+
+
+class HistoryResponseItem(_Model):
+    """One entry of ``GET /images/{name}/history``, newest first. ``created`` in unix seconds."""
+
+    comment: str = ""
+    created: int = 0
+    created_by: str = ""
+    id: str = "<missing>"
+    size: int = 0
+    tags: list[str] | None = None
+
+
+class ImageDeleteResponseItem(_Model, omit_defaults=True):
+    """Either ``untagged`` (a familiar reference) or ``deleted`` (an image ID or a layer's chain ID)."""
+
+    deleted: str = ""
+    untagged: str = ""
+
+
+class ImagePruneResponse(_Model):
+    """``POST /images/prune``; ``images_deleted`` is None where nothing was pruned, as Go encodes nil."""
+
+    images_deleted: list[ImageDeleteResponseItem] | None = None
+    space_reclaimed: int = 0
+
+
+class IdResponse(_Model):
+    """``POST /commit``."""
+
+    id: str
+
+
+class VersionComponent(_Model):
+    """One component of ``GET /version``."""
+
+    name: str
+    version: str
+    details: dict[str, str] | None = None
+
+
+class PlatformName(_Model):
+    """The product's name in ``GET /version``."""
+
+    name: str = ""
+
+
+class SystemVersion(_Model):
+    """``GET /version`` (schema SystemVersion)."""
+
+    platform: PlatformName = msgspec.field(default_factory=PlatformName)
+    components: list[VersionComponent] = msgspec.field(default_factory=list)
+    version: str
+    api_version: str
+    min_api_version: str = msgspec.field(name="MinAPIVersion")
+    git_commit: str = ""
+    go_version: str = ""
+    os: str = "linux"
+    arch: str
+    kernel_version: str = ""
+    build_time: str = ""
+
+
+class SystemDataUsage(_Model):
+    """``GET /system/df`` as of API v1.42. ``layers_size`` in bytes."""
+
+    layers_size: int = 0
+    images: list[ImageSummary] | None = None
+    containers: list[Any] | None = None
+    volumes: list[Any] | None = None
+    build_cache: list[Any] | None = None
+
+
+class EventActor(_Model):
+    """The object that an event is about."""
+
+    id: str = msgspec.field(name="ID")
+    attributes: dict[str, str] = msgspec.field(default_factory=dict)
+
+
+class EventMessage(msgspec.Struct, kw_only=True):
+    """One message of ``GET /events``. ``time`` in unix seconds, ``time_nano`` in unix nanoseconds."""
+
+    status: str | msgspec.UnsetType = msgspec.UNSET
+    id: str | msgspec.UnsetType = msgspec.UNSET
+    from_: str | msgspec.UnsetType = msgspec.field(name="from", default=msgspec.UNSET)
+    type: str = msgspec.field(name="Type")
+    action: str = msgspec.field(name="Action")
+    actor: EventActor = msgspec.field(name="Actor")
+    scope: str = "local"
+    time: int
+    time_nano: int = msgspec.field(name="timeNano")
+
+
+class SystemPing(msgspec.Struct, kw_only=True):
+    """The headers of ``GET /_ping``, as a value."""
+
+    api_version: str
+    os_type: str
+    experimental: bool
+    builder_version: str
+
+
+class SystemInfo(_Model):
+    """``GET /info`` (schema SystemInfo), the fields that an engine without swarm and volumes has."""
+
+    id: str = msgspec.field(name="ID")
+    containers: int = 0
+    containers_running: int = 0
+    containers_paused: int = 0
+    containers_stopped: int = 0
+    images: int = 0
+    driver: str = ""
+    driver_status: list[list[str]] = msgspec.field(default_factory=list)
+    plugins: dict[str, list[str] | None] = msgspec.field(default_factory=dict)
+    memory_limit: bool = False
+    swap_limit: bool = False
+    cpu_cfs_period: bool = False
+    cpu_cfs_quota: bool = False
+    cpu_shares: bool = msgspec.field(name="CPUShares", default=False)
+    cpu_set: bool = msgspec.field(name="CPUSet", default=False)
+    pids_limit: bool = False
+    ipv4_forwarding: bool = msgspec.field(name="IPv4Forwarding", default=False)
+    bridge_nf_iptables: bool = False
+    bridge_nf_ip6tables: bool = False
+    debug: bool = False
+    nfd: int = msgspec.field(name="NFd", default=0)
+    oom_kill_disable: bool = False
+    ngoroutines: int = msgspec.field(name="NGoroutines", default=0)
+    system_time: str = ""
+    logging_driver: str = "json-file"
+    cgroup_driver: str = "cgroupfs"
+    cgroup_version: str = "1"
+    nevents_listener: int = msgspec.field(name="NEventsListener", default=0)
+    kernel_version: str = ""
+    operating_system: str = ""
+    os_version: str = msgspec.field(name="OSVersion", default="")
+    os_type: str = msgspec.field(name="OSType", default="linux")
+    architecture: str = ""
+    index_server_address: str = "https://index.docker.io/v1/"
+    registry_config: dict[str, Any] | None = None
+    ncpu: int = msgspec.field(name="NCPU", default=0)
+    mem_total: int = 0
+    generic_resources: list[Any] | None = None
+    docker_root_dir: str = ""
+    http_proxy: str = ""
+    https_proxy: str = ""
+    no_proxy: str = ""
+    name: str = ""
+    labels: list[str] = msgspec.field(default_factory=list)
+    experimental_build: bool = False
+    server_version: str = ""
+    runtimes: dict[str, dict[str, Any]] | None = None
+    default_runtime: str = ""
+    swarm: dict[str, Any] | None = None
+    live_restore_enabled: bool = False
+    isolation: str = ""
+    init_binary: str = ""
+    security_options: list[str] = msgspec.field(default_factory=list)
+    warnings: list[str] | None = None

@@ -1,0 +1,112 @@
+"""Progress as typed events, and the operations that report it.
+
+An operation that takes its time (load, import, pull, push, build) gives an `Operation`: iterate it to
+see its events, or await it for its result alone. `lamina.api.messages` renders the events as Docker's
+JSON messages and reads them back; the command line draws them as bars.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+T = TypeVar("T")
+
+
+class StatusLine(msgspec.Struct, frozen=True, tag=True):
+    """A line of its own, such as ``Digest: sha256:…``; `id` names what it is about, if anything."""
+
+    text: str
+    id: str | None = None
+
+
+class LayerProgress(msgspec.Struct, frozen=True, tag=True):
+    """What happens to one layer: `action` is Docker's word for it (``Downloading``, ``Pull complete``).
+
+    `current` and `total` are bytes; both None for a change of state without an amount.
+    """
+
+    id: str
+    action: str
+    current: int | None = None
+    total: int | None = None
+
+
+class StreamText(msgspec.Struct, frozen=True, tag=True):
+    """Text for the user's terminal as it stands, newline included (``Loaded image: busybox:latest\\n``)."""
+
+    text: str
+
+
+class Aux(msgspec.Struct, frozen=True, tag=True):
+    """A value for programs, such as the ID of a built image."""
+
+    value: dict[str, Any]
+
+
+Event = StatusLine | LayerProgress | StreamText | Aux
+Report = Callable[[Event], Awaitable[None]]
+
+
+class Operation(Generic[T]):
+    """A running operation: ``async for event in operation`` for its progress, ``await operation`` for its result.
+
+    The work starts when it is first iterated or awaited. Leaving the iteration early, or cancelling the
+    awaiting task, cancels the work. Events wait in a short queue, so a slow reader slows the work down
+    instead of filling memory. Errors of the work are raised to whoever iterates or awaits.
+    """
+
+    _QUEUE_LENGTH = 64
+
+    def __init__(self, work: Callable[[Report], Awaitable[T]]) -> None:
+        self._work = work
+        self._started = False
+        self._result: list[T] = []
+
+    @property
+    def result(self) -> T:
+        """What the operation gave; LookupError until it has ended well."""
+        if not self._result:
+            raise LookupError("the operation has not ended")
+        return self._result[0]
+
+    def __aiter__(self) -> AsyncGenerator[Event, None]:
+        return self._events()
+
+    def __await__(self) -> Generator[Any, None, T]:
+        return self._drain().__await__()
+
+    async def _drain(self) -> T:
+        async with contextlib.aclosing(self._events()) as events:
+            async for _ in events:
+                pass
+        return self.result
+
+    async def _events(self) -> AsyncGenerator[Event, None]:
+        if self._started:
+            raise RuntimeError("an operation runs once")
+        self._started = True
+        queue: asyncio.Queue[Event | None] = asyncio.Queue(self._QUEUE_LENGTH)
+
+        def wake(_: object) -> None:
+            # With a full queue the reader is awake anyway, and sees that the task is done.
+            with contextlib.suppress(asyncio.QueueFull):
+                queue.put_nowait(None)
+
+        async def run() -> T:
+            return await self._work(queue.put)
+
+        task = asyncio.create_task(run())
+        task.add_done_callback(wake)
+        try:
+            while not (task.done() and queue.empty()):
+                if (event := await queue.get()) is not None:
+                    yield event
+            self._result.append(await task)
+        finally:
+            if not task.done():
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task

@@ -1,0 +1,36 @@
+"""Byte streams as a library user hands them in and gets them back."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterable, AsyncIterator
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+CHUNK_SIZE = 1 << 20
+"""Bytes read at a time from a file: large enough that a thread hop costs little beside it."""
+
+ByteSource = AsyncIterable[bytes] | BinaryIO | os.PathLike[str]
+"""Bytes to read once: an async iterable of chunks, an open binary file, or the path of a file."""
+
+
+class ByteStream(Protocol):
+    """Bytes to be sent: async-iterate the chunks; `size` is their sum where it is known beforehand."""
+
+    @property
+    def size(self) -> int | None: ...
+
+    def __aiter__(self) -> AsyncIterator[bytes]: ...
+
+
+async def chunks_of(source: ByteSource) -> AsyncIterator[bytes]:
+    """The chunks of any `ByteSource`; files are read in threads."""
+    if isinstance(source, AsyncIterable):
+        async for chunk in source:
+            yield chunk
+    elif isinstance(source, os.PathLike):
+        with await asyncio.to_thread(Path(source).open, "rb") as file:
+            while chunk := await asyncio.to_thread(file.read, CHUNK_SIZE):
+                yield chunk
+    else:
+        while chunk := await asyncio.to_thread(source.read, CHUNK_SIZE):
+            yield chunk
