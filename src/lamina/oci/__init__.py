@@ -1,0 +1,1 @@
+"""Pure values of the OCI and Docker formats: references, digests, manifests, configurations."""
