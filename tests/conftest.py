@@ -1,0 +1,54 @@
+"""Fixtures that hand tests the real parts; each is started once a session, on first use."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.real.certificates import Authority, make_authority
+from tests.real.docker_cli import DockerCli
+from tests.real.dockerd import Dockerd, dockerd as running_dockerd
+from tests.real.image_files import ImageFiles
+from tests.real.lamina_daemon import LaminaDaemon, lamina_daemon as running_lamina
+from tests.real.registry import Registry, registry as running_registry
+
+
+@pytest.fixture(scope="session")
+def dockerd() -> Iterator[Dockerd]:
+    """A real dockerd, shared: names in it belong to the test that makes them."""
+    with running_dockerd() as daemon:
+        yield daemon
+
+
+@pytest.fixture(scope="session")
+def lamina_daemon() -> Iterator[LaminaDaemon]:
+    """A `lamina serve`, shared in the same way."""
+    with running_lamina() as daemon:
+        yield daemon
+
+
+@pytest.fixture(scope="session")
+def registry() -> Iterator[Registry]:
+    """A plain registry, shared."""
+    with running_registry() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """Certificates for TLS on loopback."""
+    return make_authority(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture(scope="session")
+def image_files(tmp_path_factory: pytest.TempPathFactory) -> ImageFiles:
+    """Images as files: archives and layouts of many forms."""
+    return ImageFiles(tmp_path_factory.mktemp("images"))
+
+
+@pytest.fixture
+def docker_cli(tmp_path: Path) -> Callable[[str], DockerCli]:
+    """Given a DOCKER_HOST, the real docker command-line client for it, with a fresh config."""
+    config = tmp_path / "docker-config"
+    config.mkdir(mode=0o700)
+    return lambda host: DockerCli(host, config)

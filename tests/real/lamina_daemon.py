@@ -1,0 +1,96 @@
+"""A real `lamina serve` of this checkout, in a process of its own."""
+
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.real.process import Background, memory
+from tests.real.rawhttp import answers_ping
+
+SOURCE = Path(__file__).resolve().parents[2] / "src"
+
+
+class LaminaDaemon:
+    """`lamina serve` on one root and one unix socket; can be killed and started again.
+
+    `directory` holds the root, the socket and the log; it belongs to the caller.
+    """
+
+    def __init__(
+        self, directory: Path, *, options: Sequence[str] = (), answers_on_socket: bool = True
+    ) -> None:
+        self.directory = directory
+        self.root = directory / "root"
+        self.socket = directory / "l.sock"
+        self.log = directory / "log"
+        self._options = tuple(options)
+        self._answers_on_socket = answers_on_socket
+        self._background: Background | None = None
+
+    @property
+    def host(self) -> str:
+        """As DOCKER_HOST wants it."""
+        return f"unix://{self.socket}"
+
+    @property
+    def background(self) -> Background:
+        assert self._background is not None, "the daemon has not been started"
+        return self._background
+
+    @property
+    def pid(self) -> int:
+        return self.background.pid
+
+    @property
+    def argv(self) -> list[str]:
+        listen = ["-H", self.host] if self._answers_on_socket else []
+        return [
+            *(sys.executable, "-m", "lamina", "serve", "--root", str(self.root)),
+            *listen,
+            *self._options,
+        ]
+
+    def start(self) -> None:
+        """Start it and wait until it answers. Raises NotReadyError."""
+        self.launch()
+        if self._answers_on_socket:
+            self.background.wait_ready(lambda: answers_ping(self.socket))
+
+    def launch(self) -> None:
+        """Start it without waiting."""
+        python_path = os.pathsep.join(filter(None, [str(SOURCE), os.environ.get("PYTHONPATH")]))
+        self._background = Background(
+            self.argv, log=self.log, env={**os.environ, "PYTHONPATH": python_path}
+        )
+
+    def stop(self) -> int:
+        """End it gracefully; returns its exit status."""
+        return self.background.stop()
+
+    def kill(self) -> None:
+        """kill -9, and wait until it is gone."""
+        self.background.kill()
+
+    def memory(self, field: str = "VmRSS") -> int:
+        """Bytes of VmRSS or VmHWM, over the daemon and all its children."""
+        return memory(self.pid, field)
+
+
+@contextmanager
+def lamina_daemon(
+    *, options: Sequence[str] = (), parent: Path | None = None
+) -> Iterator[LaminaDaemon]:
+    """A running daemon in a new directory below `parent`; at the end both are gone."""
+    # Not pytest's own directories: a unix socket's path must stay below 108 bytes.
+    directory = Path(tempfile.mkdtemp(prefix="lamina-serve-", dir=parent))
+    daemon = LaminaDaemon(directory, options=options)
+    try:
+        daemon.start()
+        yield daemon
+    finally:
+        daemon.stop()
+        shutil.rmtree(directory)
