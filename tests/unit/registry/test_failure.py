@@ -91,14 +91,14 @@ def test_several_errors_are_listed_and_the_first_decides() -> None:
         (302, b"", "received unexpected HTTP status: 302 Found"),
         (
             404,
-            b"<html>no</html>",
-            f"{_UNPARSABLE}invalid character '<' looking for beginning of value: \"<html>no</html>\"",
+            b"<h>",
+            _UNPARSABLE + """invalid character '<' looking for beginning of value: "<h>\""",
         ),
         (404, b"", 'error parsing HTTP 404 response body: unexpected end of JSON input: ""'),
         (
             404,
             b"{}",
-            f'{_UNPARSABLE}no error details found in HTTP response body: "{}"',
+            _UNPARSABLE + 'no error details found in HTTP response body: "{}"',
         ),
         (401, b"nope", "unauthorized: authentication required"),
         (
