@@ -20,7 +20,7 @@ it keep working. Errors carry their data as attributes and know nothing of HTTP:
     ├── Unavailable                 not now, or not on this machine
     ├── CorruptData                 bytes that are not what they should be
     │   ├── InvalidManifest         a manifest, index or image configuration
-    │   │   └── UnsupportedMediaType
+    │   ├── UnsupportedMediaType
     │   ├── InvalidArchive
     │   ├── InvalidLayer
     │   ├── DigestMismatch
@@ -174,7 +174,7 @@ class InvalidManifest(CorruptData):
     """A manifest, index or image configuration that breaks its format."""
 
 
-class UnsupportedMediaType(InvalidManifest):
+class UnsupportedMediaType(CorruptData):
     """A document of a kind this engine does not take; `media_type` is empty if unknown."""
 
     def __init__(self, message: str, *, media_type: str = "") -> None:
