@@ -9,21 +9,26 @@ import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
-from tests.real.process import Background
+from tests.real.process import Background, memory
 from tests.real.programs import as_root, require
 from tests.real.rawhttp import answers_ping
 
 
-@dataclass(frozen=True)
 class Dockerd:
-    """A running dockerd."""
+    """A dockerd on one directory; can be stopped or killed and started again.
 
-    socket: Path
-    data_root: Path
-    background: Background
+    `directory` holds its data, state, socket and log; it belongs to the caller.
+    """
+
+    def __init__(self, directory: Path, *, options: Sequence[str] = ()) -> None:
+        self.directory = directory
+        self.socket = directory / "d.sock"
+        self.data_root = directory / "data"
+        self._exec_root = directory / "exec"
+        self._options = tuple(options)
+        self._background: Background | None = None
 
     @property
     def host(self) -> str:
@@ -31,52 +36,76 @@ class Dockerd:
         return f"unix://{self.socket}"
 
     @property
+    def background(self) -> Background:
+        assert self._background is not None, "the daemon has not been started"
+        return self._background
+
+    @property
     def pid(self) -> int:
         return self.background.pid
+
+    def start(self) -> None:
+        """Start it and wait until it answers. Raises MissingProgramError, NotReadyError."""
+        program = require("dockerd")
+        config, pid_file = self.directory / "daemon.json", self.directory / "pid"
+        # Given explicitly, or the machine's own /etc/docker/daemon.json would be read.
+        config.write_text("{}")
+        namespace = self.directory.name
+        self._background = Background(
+            [
+                program,
+                f"--config-file={config}",
+                f"--data-root={self.data_root}",
+                f"--exec-root={self._exec_root}",
+                f"--pidfile={pid_file}",
+                f"--host={self.host}",
+                f"--group={os.getgid()}",
+                # Were a system containerd running, dockerd would share it: so keep to a namespace.
+                f"--containerd-namespace={namespace}",
+                f"--containerd-plugins-namespace={namespace}-plugins",
+                "--bridge=none",
+                "--iptables=false",
+                "--ip6tables=false",
+                *self._options,
+            ],
+            log=self.directory / "log",
+            privileged=True,
+            pid_file=pid_file,
+        )
+        self._background.wait_ready(lambda: answers_ping(self.socket))
+
+    def stop(self) -> None:
+        """End it and its containerd, gracefully; nothing happens if it is not running."""
+        if self._background is not None:
+            self._background.stop()
+            _end_containerd(self._exec_root / "containerd" / "containerd.pid")
+
+    def kill(self) -> None:
+        """kill -9, for its containerd too."""
+        self.background.kill()
+        _end_containerd(self._exec_root / "containerd" / "containerd.pid")
+
+    def memory(self, field: str = "VmRSS") -> int:
+        """Bytes of VmRSS or VmHWM, over dockerd, its containerd and all other children."""
+        return memory(self.pid, field)
 
 
 @contextmanager
 def dockerd(*, options: Sequence[str] = (), parent: Path | None = None) -> Iterator[Dockerd]:
-    """Start a dockerd in a new directory below `parent`; at the end both are gone.
+    """A running dockerd in a new directory below `parent`; at the end both are gone.
 
     Raises MissingProgramError, NotReadyError.
     """
-    program = require("dockerd")
     # Not pytest's own directories: a unix socket's path must stay below 108 bytes.
-    root = Path(tempfile.mkdtemp(prefix="lamina-dockerd-", dir=parent))
-    socket, data_root, pid_file = root / "d.sock", root / "data", root / "pid"
-    config = root / "daemon.json"
-    # Given explicitly, or the machine's own /etc/docker/daemon.json would be read.
-    config.write_text("{}")
-    background = Background(
-        [
-            program,
-            f"--config-file={config}",
-            f"--data-root={data_root}",
-            f"--exec-root={root / 'exec'}",
-            f"--pidfile={pid_file}",
-            f"--host=unix://{socket}",
-            f"--group={os.getgid()}",
-            # Were a system containerd running, dockerd would share it: so keep to a namespace.
-            f"--containerd-namespace={root.name}",
-            f"--containerd-plugins-namespace={root.name}-plugins",
-            "--bridge=none",
-            "--iptables=false",
-            "--ip6tables=false",
-            *options,
-        ],
-        log=root / "log",
-        privileged=True,
-        pid_file=pid_file,
-    )
+    directory = Path(tempfile.mkdtemp(prefix="lamina-dockerd-", dir=parent))
+    daemon = Dockerd(directory, options=options)
     try:
-        background.wait_ready(lambda: answers_ping(socket))
-        yield Dockerd(socket, data_root, background)
+        daemon.start()
+        yield daemon
     finally:
-        background.stop()
-        _end_containerd(root / "exec" / "containerd" / "containerd.pid")
-        _unmount_below(root)
-        _remove(root)
+        daemon.stop()
+        _unmount_below(directory)
+        _remove(directory)
 
 
 def _end_containerd(pid_file: Path) -> None:

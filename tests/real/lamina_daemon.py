@@ -67,9 +67,9 @@ class LaminaDaemon:
             self.argv, log=self.log, env={**os.environ, "PYTHONPATH": python_path}
         )
 
-    def stop(self) -> int:
-        """End it gracefully; returns its exit status."""
-        return self.background.stop()
+    def stop(self) -> int | None:
+        """End it gracefully; returns its exit status, None if it has never been started."""
+        return None if self._background is None else self._background.stop()
 
     def kill(self) -> None:
         """kill -9, and wait until it is gone."""
