@@ -92,7 +92,7 @@ def test_several_errors_are_listed_and_the_first_decides() -> None:
         (
             404,
             b"<h>",
-            _UNPARSABLE + """invalid character '<' looking for beginning of value: "<h>\""",
+            _UNPARSABLE + "invalid character '<' looking for beginning of value: \"<h>\"",
         ),
         (404, b"", 'error parsing HTTP 404 response body: unexpected end of JSON input: ""'),
         (
