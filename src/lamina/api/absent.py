@@ -1,0 +1,140 @@
+"""What this engine has none of, answered so that clients which ask on their way carry on.
+
+Lists of containers, volumes and networks are empty; a thing of theirs that is named does not exist;
+swarm is not active. What would have to be done, and cannot be, is 501 with a message that says so.
+"""
+
+from typing import Any
+
+from lamina.api.exchange import Exchange
+from lamina.api.router import Handler, Route
+from lamina.api.versions import OLDEST, ApiVersion
+from lamina.errors import NotFound, NotImplementedHere, Unavailable
+
+_NO_SWARM = (
+    'This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" to connect '
+    "this node to swarm and try again."
+)
+
+_EMPTY: list[tuple[str, str, Any, ApiVersion]] = [
+    ("GET", "/containers/json", [], OLDEST),
+    (
+        "POST",
+        "/containers/prune",
+        {"ContainersDeleted": None, "SpaceReclaimed": 0},
+        ApiVersion(1, 25),
+    ),
+    ("GET", "/volumes", {"Volumes": [], "Warnings": None}, OLDEST),
+    ("POST", "/volumes/prune", {"VolumesDeleted": None, "SpaceReclaimed": 0}, ApiVersion(1, 25)),
+    ("GET", "/networks", [], OLDEST),
+    ("POST", "/networks/prune", {"NetworksDeleted": None}, ApiVersion(1, 25)),
+    ("POST", "/build/prune", {"CachesDeleted": None, "SpaceReclaimed": 0}, ApiVersion(1, 31)),
+    ("GET", "/plugins", [], OLDEST),
+]
+
+_MISSING = [
+    ("GET", "/containers/{name}/json", "No such container: {}"),
+    ("GET", "/containers/{name}/top", "No such container: {}"),
+    ("GET", "/containers/{name}/logs", "No such container: {}"),
+    ("GET", "/containers/{name}/changes", "No such container: {}"),
+    ("GET", "/containers/{name}/export", "No such container: {}"),
+    ("GET", "/containers/{name}/stats", "No such container: {}"),
+    ("GET", "/containers/{name}/archive", "No such container: {}"),
+    ("HEAD", "/containers/{name}/archive", "No such container: {}"),
+    ("PUT", "/containers/{name}/archive", "No such container: {}"),
+    ("POST", "/containers/{name}/attach", "No such container: {}"),
+    ("POST", "/containers/{name}/copy", "No such container: {}"),
+    ("POST", "/containers/{name}/exec", "No such container: {}"),
+    ("POST", "/containers/{name}/kill", "No such container: {}"),
+    ("POST", "/containers/{name}/pause", "No such container: {}"),
+    ("POST", "/containers/{name}/rename", "No such container: {}"),
+    ("POST", "/containers/{name}/resize", "No such container: {}"),
+    ("POST", "/containers/{name}/restart", "No such container: {}"),
+    ("POST", "/containers/{name}/start", "No such container: {}"),
+    ("POST", "/containers/{name}/stop", "No such container: {}"),
+    ("POST", "/containers/{name}/unpause", "No such container: {}"),
+    ("POST", "/containers/{name}/update", "No such container: {}"),
+    ("POST", "/containers/{name}/wait", "No such container: {}"),
+    ("DELETE", "/containers/{name}", "No such container: {}"),
+    ("GET", "/exec/{name}/json", "No such exec instance: {}"),
+    ("POST", "/exec/{name}/resize", "No such exec instance: {}"),
+    ("POST", "/exec/{name}/start", "No such exec instance: {}"),
+    ("GET", "/networks/{name}", "network {} not found"),
+    ("DELETE", "/networks/{name}", "network {} not found"),
+    ("POST", "/networks/{name}/connect", "network {} not found"),
+    ("POST", "/networks/{name}/disconnect", "network {} not found"),
+    ("GET", "/volumes/{name}", "get {}: no such volume"),
+    ("PUT", "/volumes/{name}", "get {}: no such volume"),
+    ("DELETE", "/volumes/{name}", "get {}: no such volume"),
+    ("GET", "/plugins/{name}/json", 'plugin "{}" not found'),
+    ("DELETE", "/plugins/{name}", 'plugin "{}" not found'),
+]
+
+_SWARM = [
+    ("GET", "/swarm"),
+    ("GET", "/swarm/unlockkey"),
+    ("POST", "/swarm/leave"),
+    ("POST", "/swarm/unlock"),
+    ("POST", "/swarm/update"),
+    *(("GET", f"/{kind}") for kind in ("configs", "nodes", "secrets", "services", "tasks")),
+    *(
+        ("GET", f"/{kind}/{{name}}")
+        for kind in ("configs", "nodes", "secrets", "services", "tasks")
+    ),
+    *(("POST", f"/{kind}/create") for kind in ("configs", "secrets", "services")),
+]
+
+_ABSENT = [
+    ("POST", "/auth", "logging in to registries"),
+    ("POST", "/build", "building images"),
+    ("POST", "/build/cancel", "building images"),
+    ("POST", "/commit", "committing containers"),
+    ("POST", "/containers/create", "containers"),
+    ("GET", "/distribution/{name}/json", "asking registries"),
+    ("POST", "/grpc", "BuildKit's protocol"),
+    ("GET", "/images/search", "searching registries"),
+    ("POST", "/images/{name}/push", "pushing images"),
+    ("POST", "/networks/create", "networks"),
+    ("POST", "/plugins/create", "plugins"),
+    ("GET", "/plugins/privileges", "plugins"),
+    ("POST", "/plugins/pull", "plugins"),
+    ("POST", "/session", "BuildKit's protocol"),
+    ("POST", "/swarm/init", "swarm"),
+    ("POST", "/swarm/join", "swarm"),
+    ("POST", "/volumes/create", "volumes"),
+]
+
+
+def absent_routes() -> list[Route]:
+    """The routes of what this engine does not have."""
+    return [
+        *(Route(method, path, _empty(value), since) for method, path, value, since in _EMPTY),
+        *(Route(method, path, _missing(message)) for method, path, message in _MISSING),
+        *(Route(method, path, _no_swarm) for method, path in _SWARM),
+        *(Route(method, path, _absent(what)) for method, path, what in _ABSENT),
+    ]
+
+
+def _empty(value: object) -> Handler:
+    async def answer(exchange: Exchange) -> None:
+        exchange.reply_value(value)
+
+    return answer
+
+
+def _missing(message: str) -> Handler:
+    async def answer(exchange: Exchange) -> None:
+        raise NotFound(message.format(exchange.name))
+
+    return answer
+
+
+def _absent(what: str) -> Handler:
+    async def answer(_: Exchange) -> None:
+        raise NotImplementedHere(f"lamina does not implement {what} yet")
+
+    return answer
+
+
+async def _no_swarm(_: Exchange) -> None:
+    raise Unavailable(_NO_SWARM)

@@ -1,0 +1,83 @@
+"""``/images/…``: what carries image data: save, load, import.
+
+Archives flow through in both directions with flat memory: the engine takes chunks of an upload as
+it can work on them, and is asked for the next chunk of a download when the client has taken the
+last.
+"""
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
+
+from lamina.api.exchange import Exchange
+from lamina.api.progress_stream import send_progress
+from lamina.api.router import Route
+from lamina.errors import InvalidParameter, NotImplementedHere
+from lamina.image_api import ImageApi
+from lamina.streams import ByteStream
+
+_TAR = "application/x-tar"
+
+
+class ArchiveHandlers:
+    """Moves image archives and root filesystems in and out."""
+
+    def __init__(self, engine: ImageApi, *, log: logging.Logger) -> None:
+        self._engine = engine
+        self._log = log
+
+    def routes(self) -> list[Route]:
+        """The routes this resource serves."""
+        return [
+            Route("GET", "/images/get", self.get_all),
+            Route("GET", "/images/{name}/get", self.get),
+            Route("POST", "/images/load", self.load),
+            Route("POST", "/images/create", self.create),
+        ]
+
+    async def get(self, exchange: Exchange) -> None:
+        """``GET /images/{name}/get``."""
+        await _send_archive(exchange, self._engine.image_get(exchange.name))
+
+    async def get_all(self, exchange: Exchange) -> None:
+        """``GET /images/get``."""
+        names = exchange.query.texts("names")
+        await _send_archive(exchange, self._engine.image_get_all(names))
+
+    async def load(self, exchange: Exchange) -> None:
+        """``POST /images/load``: always status 200, as clients look for errors in the stream."""
+        quiet = exchange.query.flag("quiet", default=True)
+        operation = self._engine.image_load(exchange.body(), quiet=quiet)
+        await send_progress(exchange, operation, log=self._log, errors_in_stream=True)
+
+    async def create(self, exchange: Exchange) -> None:
+        """``POST /images/create``: import a root filesystem, or pull an image."""
+        query = exchange.query
+        if query.text("fromImage"):
+            raise NotImplementedHere("lamina does not implement pulling images yet")
+        source = query.text("fromSrc")
+        if not source:
+            raise InvalidParameter("either fromImage or fromSrc must be given")
+        operation = self._engine.image_create(
+            from_src=source,
+            repo=query.text("repo"),
+            tag=query.text("tag"),
+            message=query.text("message"),
+            changes=query.texts("changes"),
+            platform=query.text("platform") if exchange.version >= (1, 32) else "",
+            input_image=exchange.body() if source == "-" else None,
+        )
+        await send_progress(exchange, operation, log=self._log)
+
+
+async def _send_archive(
+    exchange: Exchange, archive: AbstractAsyncContextManager[ByteStream]
+) -> None:
+    async with archive as stream:
+        chunks: AsyncIterator[bytes] = aiter(stream)
+        # The status waits for the first bytes, so that an error before them can still be one.
+        first = await anext(chunks, b"")
+        exchange.begin(_TAR, size=stream.size)
+        await exchange.write(first)
+        async for chunk in chunks:
+            await exchange.write(chunk)

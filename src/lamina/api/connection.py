@@ -1,0 +1,352 @@
+"""One HTTP/1.1 connection, and why it is not `aiohttp.web`'s.
+
+The parser, the request body's buffer and the flow control are aiohttp's; the rest is made here, to
+answer in half the time. What `aiohttp.web` spends on a request and this does not:
+
+- one task per burst of requests instead of a task per request within a task per connection, so that
+  a request is answered one turn of the event loop after its last byte;
+- the head of a reply is prepared once a second for each status and content type, and a small reply
+  is a single write of head and body (`Heads`);
+- no objects for what no handler asks: URL, cookies, peer names, a mapping for application state.
+
+What it guards against:
+
+- a head that never ends: `HEAD_TIMEOUT` seconds and `MAX_HEAD` bytes, checked by the server's
+  sweep. A connection that waits between requests, or on a long stream, is left alone for ever, as
+  clients keep connections for long;
+- a slow reader: a handler's write waits while more than `WRITE_BUFFER` bytes are unsent;
+- a slow handler: reading stops while `READ_BUFFER` bytes of a body wait to be taken;
+- a client that goes away: its handler is cancelled;
+- a body that nobody read: a small rest is skipped and the connection lives on, after a larger one
+  the connection is closed, slowly enough for the client to see the reply that it got.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Protocol
+
+from aiohttp.base_protocol import BaseProtocol
+from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.http_parser import HttpRequestParser
+
+from lamina.api.exchange import Exchange
+from lamina.errors import InvalidParameter
+
+if TYPE_CHECKING:
+    from aiohttp.http_parser import RawRequestMessage
+    from aiohttp.streams import StreamReader
+
+READ_BUFFER = 1 << 20
+"""Bytes of a body that may wait for their handler; for a moment it may be twice as much."""
+
+WRITE_BUFFER = 2 << 20
+"""Bytes of a reply that may wait for their reader."""
+
+MAX_HEAD = 2 << 20
+"""Bytes of a request's line and headers together: enough for 10,000 names to save."""
+
+MAX_LINE = 1 << 20
+MAX_HEADER = 256 << 10
+MAX_HEADERS = 128
+
+HEAD_TIMEOUT = 60.0
+"""Seconds in which the head of a request must arrive once it has begun."""
+
+_MAX_WAITING = 16
+"""Pipelined requests that may wait for the one being answered."""
+
+_SKIPPED_REST = 256 << 10
+"""Bytes of an unread body that are skipped to keep the connection."""
+
+_LINGER = 5.0
+"""Seconds for which the rest of an unread body is thrown away before the connection is closed."""
+
+_HALF_CLOSED = 0.25
+"""Seconds for which a request may be finished after its client closed its sending side."""
+
+
+class Heads:
+    """The heads of replies: everything up to the value of ``Content-Length``, prepared beforehand.
+
+    Header names stand in the order in which dockerd sends them.
+    """
+
+    _REASONS = {  # noqa: RUF012
+        200: "OK",
+        201: "Created",
+        204: "No Content",
+        304: "Not Modified",
+        400: "Bad Request",
+        401: "Unauthorized",
+        403: "Forbidden",
+        404: "Not Found",
+        409: "Conflict",
+        431: "Request Header Fields Too Large",
+        500: "Internal Server Error",
+        501: "Not Implemented",
+        503: "Service Unavailable",
+    }
+
+    def __init__(self, *, server: str, api_version: str) -> None:
+        self._server = server
+        self._api_version = api_version
+        self._second = 0
+        self._heads: dict[tuple[int, str, str], bytes] = {}
+
+    def get(self, status: int, content_type: str, more: str = "") -> bytes:
+        """A head that lacks its length or transfer coding, and the blank line.
+
+        `more` are further header lines, each with its CRLF.
+        """
+        now = int(time.time())
+        if now != self._second:
+            self._second = now
+            self._heads.clear()
+        key = (status, content_type, more)
+        head = self._heads.get(key)
+        if head is None:
+            head = self._heads[key] = self._make(status, content_type, more)
+        return head
+
+    def _make(self, status: int, content_type: str, more: str) -> bytes:
+        date = time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(self._second))
+        kind = f"Content-Type: {content_type}\r\n" if content_type else ""
+        return (
+            f"HTTP/1.1 {status} {self._REASONS.get(status, 'Unknown')}\r\n"
+            f"Api-Version: {self._api_version}\r\n"
+            f"{kind}Docker-Experimental: false\r\nOstype: linux\r\n{more}"
+            f"Server: {self._server}\r\nDate: {date}\r\n"
+        ).encode("latin-1")
+
+
+class Host(Protocol):
+    """What a connection needs of its server."""
+
+    heads: Heads
+    stopping: asyncio.Event
+    connections: set["Connection"]
+
+    async def handle(self, exchange: Exchange) -> None:
+        """Answer a request; raises nothing but CancelledError."""
+        ...
+
+    def log(self, exchange: Exchange, *, aborted: bool) -> None:
+        """Write down that a request is over."""
+        ...
+
+
+class Connection(BaseProtocol):
+    """The server's end of one connection: parses requests and has them answered one by one.
+
+    `guarded` is True on a port that a web browser on this machine could reach.
+    """
+
+    __slots__ = ("_closing", "_head_bytes", "_head_since", "_host", "_requests", "_task", "guarded")
+
+    _parser: HttpRequestParser | None
+
+    def __init__(self, host: Host, loop: asyncio.AbstractEventLoop, *, guarded: bool) -> None:
+        super().__init__(
+            loop,
+            HttpRequestParser(
+                self,
+                loop,
+                READ_BUFFER,
+                max_line_size=MAX_LINE,
+                max_headers=MAX_HEADERS,
+                max_field_size=MAX_HEADER,
+                payload_exception=InvalidParameter,
+                auto_decompress=False,
+            ),
+        )
+        self._host = host
+        self._requests: deque[tuple[RawRequestMessage, StreamReader]] = deque()
+        self._task: asyncio.Task[None] | None = None
+        self._closing = False
+        self._head_since = 0.0
+        self._head_bytes = 0
+        self.guarded = guarded
+
+    # What the transport tells.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin."""
+        super().connection_made(transport)
+        assert self.transport is not None
+        self.transport.set_write_buffer_limits(high=WRITE_BUFFER, low=WRITE_BUFFER // 4)
+        self._host.connections.add(self)
+        self._head_since = self._loop.time()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Cancel what is being answered: nobody waits for it."""
+        super().connection_lost(exc)
+        self._closing = True
+        if self._task is None:
+            self._host.connections.discard(self)
+        else:
+            self._task.cancel()
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what came in; also called with nothing, to parse on after a pause."""
+        parser = self._parser
+        if parser is None or self._upgraded:
+            return
+        try:
+            messages, self._upgraded, _ = parser.feed_data(data)
+        except HttpProcessingError as error:
+            self._refuse(error.message)
+            return
+        if messages:
+            self._head_bytes = 0
+            self._requests.extend(messages)
+            if self._task is None:
+                self._head_since = 0.0
+                self._task = self._loop.create_task(self._serve())
+            elif len(self._requests) > _MAX_WAITING and not self._buffer_paused:
+                self._pause_reading_for_buffer()
+        elif self._task is None:
+            self._head_bytes += len(data)
+            if not self._head_since:
+                self._head_since = self._loop.time()
+            if self._head_bytes > MAX_HEAD:
+                self._refuse("the head of the request is too large", status=431)
+
+    def eof_received(self) -> bool:
+        """The client sends no more: it died, or only waits for its reply."""
+        task, transport = self._task, self.transport
+        if task is None or transport is None or transport.get_extra_info("sslcontext"):
+            return False
+        self._closing = True
+        self._loop.call_later(_HALF_CLOSED, task.cancel)
+        return True
+
+    # What the server asks.
+
+    def close_if_late(self, now: float) -> None:
+        """Close the connection if the head it is waiting for should have been there by `now`."""
+        if self._head_since and now - self._head_since > HEAD_TIMEOUT:
+            self.abort()
+
+    def close_when_idle(self) -> None:
+        """End the connection now if nothing is being answered, else after the present reply."""
+        self._closing = True
+        if self._task is None and self.transport is not None:
+            self.transport.close()
+
+    @property
+    def closing(self) -> bool:
+        """Whether no further request will be answered."""
+        return self._closing
+
+    @property
+    def task(self) -> asyncio.Task[None] | None:
+        """The task that answers requests, None between them."""
+        return self._task
+
+    @property
+    def host(self) -> Host:
+        """The server."""
+        return self._host
+
+    def abort(self) -> None:
+        """Drop the connection as it stands, so that the client sees a reply cut short."""
+        self._closing = True
+        if self.transport is not None:
+            self.transport.abort()
+
+    def send(self, data: bytes) -> None:
+        """Write `data`. Raises ConnectionResetError if the client has gone."""
+        transport = self.transport
+        if transport is None or transport.is_closing():
+            raise ConnectionResetError("the client has closed the connection")
+        transport.write(data)
+
+    async def drain(self) -> None:
+        """Wait until less than `WRITE_BUFFER` bytes are unsent. Raises ConnectionError."""
+        if self._paused:
+            await self._drain_helper()
+
+    # The work.
+
+    async def _serve(self) -> None:
+        """Answer every request there is, then end; the next one starts a new task."""
+        try:
+            while self._requests and self.transport is not None:
+                message, payload = self._requests.popleft()
+                exchange = Exchange(self, message, payload)
+                await self._answer(exchange)
+                if self._buffer_paused and len(self._requests) <= _MAX_WAITING // 2:
+                    self._resume_reading_for_buffer()
+                if self._closing:
+                    await self._finish(exchange)
+                    break
+        finally:
+            self._task = None
+            if self.transport is None:
+                self._host.connections.discard(self)
+
+    async def _answer(self, exchange: Exchange) -> None:
+        if exchange.last or self._upgraded:
+            self._closing = True
+        over = False
+        try:
+            await self._host.handle(exchange)
+            exchange.end()
+            await self.drain()
+            over = True
+            if exchange.last:
+                self._closing = True
+            if not exchange.body_is_read and not await self._skip(exchange):
+                self._closing = True
+        except ConnectionError:
+            self.abort()
+        finally:
+            self._host.log(exchange, aborted=not over)
+
+    async def _skip(self, exchange: Exchange) -> bool:
+        """Skip what is left of a body; whether the connection is fit for another request."""
+        if exchange.awaits_continue:
+            # Whether its client sends the body now, or never, cannot be known.
+            return False
+        skipped = 0
+        with contextlib.suppress(InvalidParameter, TimeoutError):
+            async with asyncio.timeout(_LINGER):
+                while skipped <= _SKIPPED_REST:
+                    if not (chunk := await exchange.read_raw()):
+                        return True
+                    skipped += len(chunk)
+        return False
+
+    async def _finish(self, exchange: Exchange) -> None:
+        """Close, after a reply; first for reading what a client may still be sending.
+
+        A connection closed with bytes unread resets it, and the client might never see the reply.
+        """
+        transport = self.transport
+        if transport is None:
+            return
+        if not exchange.body_is_read and not exchange.awaits_continue and not self._paused:
+            if transport.can_write_eof():
+                transport.write_eof()
+            with contextlib.suppress(InvalidParameter, TimeoutError):
+                async with asyncio.timeout(_LINGER):
+                    while await exchange.read_raw():
+                        pass
+        transport.close()
+
+    def _refuse(self, message: str, *, status: int = 400) -> None:
+        """Answer what is no request, if nothing is being answered, and close."""
+        transport, parser = self.transport, self._parser
+        self._parser = None
+        self._closing = True
+        if transport is None or parser is None:
+            return
+        if self._task is None:
+            body = f"{status} {message.splitlines()[0] if message else ''}\n".encode()
+            head = self._host.heads.get(
+                status, "text/plain; charset=utf-8", "Connection: close\r\n"
+            )
+            transport.write(b"%bContent-Length: %d\r\n\r\n%b" % (head, len(body), body))
+            transport.close()

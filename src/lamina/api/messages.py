@@ -1,0 +1,152 @@
+"""Progress events as Docker's JSON messages, and back.
+
+A message is one JSON object ended by CRLF. Its keys, in the order in which dockerd writes them:
+``stream``, ``status``, ``progressDetail``, ``progress``, ``id``, ``errorDetail``, ``error``,
+``aux``. A server sends one message per HTTP chunk, because there are clients which parse chunk by
+chunk; `decode` and `MessageReader` ask for no more than newlines, because proxies may join or
+split chunks.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from lamina.errors import EngineError
+from lamina.progress import Aux, Event, LayerProgress, StatusLine, StreamText
+
+MAX_MESSAGE = 4 << 20
+"""Bytes in one message; more is no message but an attempt to fill our memory."""
+
+
+class _Detail(msgspec.Struct, omit_defaults=True):
+    """``progressDetail``: bytes done and bytes to do."""
+
+    current: int = 0
+    total: int = 0
+
+
+class _ErrorDetail(msgspec.Struct, omit_defaults=True):
+    """``errorDetail``: what went wrong."""
+
+    message: str = ""
+    code: int = 0
+
+
+class _Message(msgspec.Struct, rename="camel", omit_defaults=True):
+    """Every key that a message may have, in dockerd's order."""
+
+    stream: str = ""
+    status: str = ""
+    progress_detail: _Detail | None = None
+    progress: str = ""
+    id: str = ""
+    error_detail: _ErrorDetail | None = None
+    error: str = ""
+    aux: Any = None
+
+
+_encode = msgspec.json.Encoder(order="deterministic").encode
+_decode = msgspec.json.Decoder(_Message, strict=False).decode
+
+
+def encode(event: Event) -> bytes:
+    """The JSON message of `event`, with its CRLF."""
+    match event:
+        case StatusLine(text, id):
+            message = _Message(status=text, id=id or "")
+        case LayerProgress(id, action, current, total):
+            message = _Message(
+                status=action,
+                progress_detail=_Detail(max(current or 0, 0), max(total or 0, 0)),
+                progress=progress_bar(current or 0, total or 0),
+                id=id,
+            )
+        case StreamText(text):
+            message = _Message(stream=text)
+        case Aux(value):
+            message = _Message(aux=value)
+    return _encode(message) + b"\r\n"
+
+
+def encode_error(text: str, *, code: int = 0) -> bytes:
+    """The last message of a stream that fails; `code` is a command's exit status."""
+    message = _Message(error_detail=_ErrorDetail(text, code), error=text)
+    return _encode(message) + b"\r\n"
+
+
+def decode(line: bytes) -> Event | None:
+    """The event that one message tells, None for a message of no known kind.
+
+    Raises EngineError for an error message, and for text that is no message at all.
+    """
+    try:
+        message = _decode(line)
+    except msgspec.DecodeError as error:
+        raise EngineError(f"the engine sent something that is no JSON message: {error}") from error
+    if message.error_detail is not None or message.error:
+        detail = message.error_detail
+        raise EngineError(detail.message if detail and detail.message else message.error)
+    if isinstance(message.aux, dict):
+        return Aux(message.aux)
+    if message.stream:
+        return StreamText(message.stream)
+    if message.progress_detail is not None:
+        amounts = message.progress_detail
+        current = amounts.current or (0 if amounts.total else None)
+        return LayerProgress(message.id, message.status, current, amounts.total or None)
+    if message.status:
+        return StatusLine(message.status, message.id or None)
+    return None
+
+
+class MessageReader:
+    """Cuts a byte stream, however it is chunked, into events; memory is bounded by one message."""
+
+    def __init__(self) -> None:
+        self._rest = bytearray()
+
+    def feed(self, data: bytes) -> Iterator[Event]:
+        """The events that `data` completes. Raises EngineError, as `decode` does."""
+        self._rest += data
+        if b"\n" in data:
+            *lines, rest = self._rest.split(b"\n")
+            self._rest = rest
+            for line in lines:
+                if line.strip() and (event := decode(bytes(line))) is not None:
+                    yield event
+        if len(self._rest) > MAX_MESSAGE:
+            raise EngineError("the engine sent a message without an end")
+
+    def close(self) -> Iterator[Event]:
+        """The event of a last message that lacks its line end."""
+        line, self._rest = bytes(self._rest), bytearray()
+        if line.strip() and (event := decode(line)) is not None:
+            yield event
+
+
+_BAR_CELLS = 50
+_UNITS = ("B", "kB", "MB", "GB", "TB", "PB", "EB")
+
+
+def human_size(amount: float) -> str:
+    """Bytes in decimal units with four significant digits: ``1.234MB``."""
+    unit = 0
+    while amount >= 1000 and unit < len(_UNITS) - 1:
+        amount /= 1000
+        unit += 1
+    return f"{amount:.4g}{_UNITS[unit]}"
+
+
+def progress_bar(current: int, total: int) -> str:
+    """The ready-made bar of the key ``progress``: ``[=====>     ]  1.2MB/3MB``, 50 cells wide.
+
+    Where the total is unknown it is the amount alone; without any amount it is empty.
+    """
+    if total <= 0:
+        return f"{human_size(current):>8}" if current > 0 else ""
+    done = min(int(current / total * 100) // 2, _BAR_CELLS)
+    amounts = f"{human_size(current):>8}"
+    if current <= total:
+        amounts += f"/{human_size(total)}"
+    return f"[{'=' * done}>{' ' * (_BAR_CELLS - done)}] {amounts}"

@@ -1,0 +1,42 @@
+"""An operation's progress as the body of a reply."""
+
+import contextlib
+import logging
+
+from lamina.api.exchange import JSON, Exchange
+from lamina.api.messages import encode, encode_error
+from lamina.errors import LaminaError
+from lamina.progress import Operation
+
+
+async def send_progress(
+    exchange: Exchange,
+    operation: Operation[object],
+    *,
+    log: logging.Logger,
+    errors_in_stream: bool = False,
+) -> None:
+    """Send each event as a message and a chunk of its own, flushed.
+
+    An error before the first event is raised, to become an HTTP status; after it, or always with
+    `errors_in_stream`, it is the last message. A client that goes away cancels the operation.
+    """
+    try:
+        async with contextlib.aclosing(aiter(operation)) as events:  # type: ignore[type-var]
+            async for event in events:
+                if not exchange.begun:
+                    exchange.begin(JSON)
+                await exchange.write(encode(event))
+    except ConnectionError:
+        raise
+    except Exception as error:
+        if not exchange.begun:
+            if not errors_in_stream:
+                raise
+            exchange.begin(JSON)
+        if not isinstance(error, LaminaError):
+            log.exception("%s %s failed", exchange.method, exchange.path)
+        await exchange.write(encode_error(str(error)))
+    else:
+        if not exchange.begun:
+            exchange.begin(JSON)

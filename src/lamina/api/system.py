@@ -1,0 +1,142 @@
+"""``/_ping``, ``/version``, ``/info``, ``/system/df`` and ``/events``."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, Coroutine
+from typing import Any
+
+import msgspec
+
+from lamina.api.exchange import JSON, PLAIN, Exchange
+from lamina.api.router import Route
+from lamina.api.versions import NEWEST, OLDEST, shape_data_usage
+from lamina.models import EventMessage, VersionComponent
+from lamina.system_api import SystemApi
+
+_QUIET_START = 0.05
+"""Seconds for which ``/events`` waits for an error that could be a status, before it says 200."""
+
+_encode = msgspec.json.Encoder(order="deterministic").encode
+
+
+class SystemHandlers:
+    """Answers what is asked about the engine itself.
+
+    `stopping` is set when the server goes down: endless streams end then.
+    """
+
+    def __init__(self, engine: SystemApi, *, stopping: asyncio.Event) -> None:
+        self._engine = engine
+        self._stopping = stopping
+        self._listeners = 0
+
+    def routes(self) -> list[Route]:
+        """The routes this resource serves."""
+        return [
+            Route("GET", "/_ping", self.ping),
+            Route("HEAD", "/_ping", self.ping),
+            Route("GET", "/version", self.version),
+            Route("GET", "/info", self.info),
+            Route("GET", "/system/df", self.data_usage),
+            Route("GET", "/events", self.events),
+        ]
+
+    async def ping(self, exchange: Exchange) -> None:
+        """``GET`` and ``HEAD /_ping``: what clients ask first, for the sake of its headers."""
+        ping = await self._engine.system_ping()
+        body = b"" if exchange.method == "HEAD" else b"OK"
+        headers = (
+            f"Builder-Version: {ping.builder_version}\r\n"
+            "Cache-Control: no-cache, no-store, must-revalidate\r\n"
+            "Pragma: no-cache\r\nSwarm: inactive\r\n"
+        )
+        exchange.reply(200, body, PLAIN, headers)
+
+    async def version(self, exchange: Exchange) -> None:
+        """``GET /version``. The API's versions are this server's to say."""
+        version = await self._engine.system_version()
+        exchange.reply_value(
+            msgspec.structs.replace(
+                version,
+                api_version=str(NEWEST),
+                min_api_version=str(OLDEST),
+                components=[_with_api_versions(component) for component in version.components],
+            )
+        )
+
+    async def info(self, exchange: Exchange) -> None:
+        """``GET /info``."""
+        info = await self._engine.system_info()
+        exchange.reply_value(msgspec.structs.replace(info, nevents_listener=self._listeners))
+
+    async def data_usage(self, exchange: Exchange) -> None:
+        """``GET /system/df``."""
+        types = exchange.query.texts("type") if exchange.version >= (1, 42) else []
+        usage = await self._engine.system_data_usage(types=types)
+        exchange.reply_value(shape_data_usage(usage, exchange.version))
+
+    async def events(self, exchange: Exchange) -> None:
+        """``GET /events``: one JSON object a line, until the client or the server goes."""
+        query = exchange.query
+        events = self._engine.system_events(
+            since=query.text("since"), until=query.text("until"), filters=query.filters()
+        )
+        self._listeners += 1
+        try:
+            async with (
+                contextlib.aclosing(events),
+                contextlib.aclosing(_until(self._stopping, events)) as messages,
+            ):
+                async for message in messages:
+                    if not exchange.begun:
+                        exchange.begin(JSON)
+                    if message is not None:
+                        await exchange.write(_encode(message) + b"\n")
+            if not exchange.begun:
+                exchange.begin(JSON)
+        finally:
+            self._listeners -= 1
+
+
+async def _until(
+    stopping: asyncio.Event, events: AsyncGenerator[EventMessage, None]
+) -> AsyncGenerator[EventMessage | None, None]:
+    """The events until `stopping` is set; None if the first is late, to have the reply begin."""
+    stop = asyncio.create_task(stopping.wait())
+    pending: asyncio.Task[EventMessage] | None = None
+    timeout: float | None = _QUIET_START
+    try:
+        while not stopping.is_set():
+            if pending is None:
+                pending = asyncio.create_task(_next(events))
+            done, _ = await asyncio.wait(
+                {stop, pending}, timeout=timeout, return_when=asyncio.FIRST_COMPLETED
+            )
+            if not done:
+                yield None
+            elif pending in done:
+                try:
+                    message = await pending
+                except StopAsyncIteration:
+                    return
+                pending = None
+                yield message
+            timeout = None
+    finally:
+        for task in (stop, pending):
+            if task is not None and not task.done():
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
+
+
+def _next(events: AsyncGenerator[EventMessage, None]) -> Coroutine[Any, Any, EventMessage]:
+    return events.asend(None)  # type: ignore[arg-type, return-value]
+
+
+def _with_api_versions(component: VersionComponent) -> VersionComponent:
+    details = component.details
+    if not details or "ApiVersion" not in details:
+        return component
+    details = {**details, "ApiVersion": str(NEWEST), "MinAPIVersion": str(OLDEST)}
+    return msgspec.structs.replace(component, details=details)

@@ -1,0 +1,127 @@
+"""API versions: which are served, and how their shapes differ from those of `lamina.models`.
+
+Every path exists as ``/v1.44/…`` and without a version, which means the newest. Clients choose the
+version: they read `NEWEST` from the header ``Api-Version`` of a ping and take it or their own, if
+older.
+"""
+
+import re
+from typing import Any, NamedTuple, TypeVar
+
+import msgspec
+
+from lamina.errors import InvalidParameter
+from lamina.models import ImageInspect, ImageSummary, SystemDataUsage
+
+_GRAMMAR = re.compile(r"\d{1,9}\.\d{1,9}")
+_ZERO_TIME = "0001-01-01T00:00:00Z"
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+
+class ApiVersion(NamedTuple):
+    """A version of the Engine API; compares as numbers, so 1.9 < 1.24."""
+
+    major: int
+    minor: int
+
+    def __str__(self) -> str:
+        return f"{self.major}.{self.minor}"
+
+
+OLDEST = ApiVersion(1, 24)
+"""Older clients are refused; this is where dockerd 25 to 28 draw the line."""
+
+NEWEST = ApiVersion(1, 44)
+"""What is advertised: docker CLI 29.0 to 29.2 refuse to talk to anything below."""
+
+_SERVED = {
+    str(version): version
+    for version in (ApiVersion(1, minor) for minor in range(OLDEST.minor, NEWEST.minor + 1))
+}
+
+
+class UnsupportedVersion(InvalidParameter):
+    """A version that this server does not speak; `plain` if its clients cannot read JSON errors."""
+
+    def __init__(self, message: str, *, plain: bool = False) -> None:
+        super().__init__(message)
+        self.plain = plain
+
+
+def negotiate(text: str) -> ApiVersion:
+    """The version that ``v<text>`` at the head of a path asks for. Raises UnsupportedVersion."""
+    if (version := _SERVED.get(text)) is not None:
+        return version
+    if not _GRAMMAR.fullmatch(text):
+        raise UnsupportedVersion(f"client version {text[:20]} is no version number")
+    major, _, minor = text.partition(".")
+    asked = ApiVersion(int(major), int(minor))
+    if asked < OLDEST:
+        raise UnsupportedVersion(
+            f"client version {text} is too old. Minimum supported API version is {OLDEST}, "
+            "please upgrade your client to a newer version",
+            plain=True,
+        )
+    if asked > NEWEST:
+        raise UnsupportedVersion(
+            f"client version {text} is too new. Maximum supported API version is {NEWEST}"
+        )
+    return asked
+
+
+def shape_summaries(images: list[ImageSummary], version: ApiVersion) -> list[ImageSummary]:
+    """The rows of an image list as `version` has them; the engine's own rows are left alone."""
+    return [_shape_summary(image, version) for image in images]
+
+
+def shape_inspect(image: ImageInspect, version: ApiVersion) -> ImageInspect | dict[str, Any]:
+    """An image's description as `version` has it; the engine's own value is left alone."""
+    changes: dict[str, Any] = {}
+    if image.repo_tags is None:
+        changes["repo_tags"] = []
+    if image.repo_digests is None:
+        changes["repo_digests"] = []
+    if version < (1, 44):
+        changes["virtual_size"] = image.size
+    elif image.created == _ZERO_TIME:
+        # Since 1.44 an image that does not know when it was made says nothing about it.
+        described: dict[str, Any] = msgspec.to_builtins(_changed(image, changes))
+        del described["Created"]
+        return described
+    if image.container is msgspec.UNSET:
+        changes["container"] = ""
+    if image.container_config is msgspec.UNSET:
+        changes["container_config"] = None
+    return _changed(image, changes)
+
+
+def shape_data_usage(usage: SystemDataUsage, version: ApiVersion) -> SystemDataUsage:
+    """Disk use as `version` has it."""
+    if usage.images is None:
+        return usage
+    return _changed(usage, {"images": shape_summaries(usage.images, version)})
+
+
+def _shape_summary(image: ImageSummary, version: ApiVersion) -> ImageSummary:
+    changes: dict[str, Any] = {}
+    if version < (1, 44):
+        changes["virtual_size"] = image.size
+    if version < (1, 43):
+        if not image.repo_tags and not image.repo_digests:
+            changes["repo_tags"] = ["<none>:<none>"]
+            changes["repo_digests"] = ["<none>@<none>"]
+        else:
+            # Go's nil slice: what is not there is null, until 1.43.
+            changes["repo_tags"] = image.repo_tags or None
+            changes["repo_digests"] = image.repo_digests or None
+    else:
+        if image.repo_tags is None:
+            changes["repo_tags"] = []
+        if image.repo_digests is None:
+            changes["repo_digests"] = []
+    return _changed(image, changes)
+
+
+def _changed(value: T, changes: dict[str, Any]) -> T:
+    return msgspec.structs.replace(value, **changes) if changes else value
