@@ -1,0 +1,132 @@
+"""Results as a table to read, a table to keep and JSON to compare."""
+
+import json
+import os
+import platform
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.measure import Result, Samples
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """What the numbers hold for."""
+
+    dockerd: str
+    lamina: str
+    base: str
+    runs: int
+    cpu: str
+    cores: int
+    memory_bytes: int
+    kernel: str
+    python: str
+
+    @property
+    def sentence(self) -> str:
+        return (
+            f"dockerd {self.dockerd}, Lamina {self.lamina}; {self.runs} runs each, in turns, after "
+            f"one to warm up; {self.cores} × {self.cpu}, {self.memory_bytes / 1e9:.0f} GB, "
+            f"Linux {self.kernel}, Python {self.python}; image: {self.base}."
+        )
+
+
+def conditions(*, dockerd: str, lamina: str, base: str, runs: int) -> Conditions:
+    """Describe this machine, without naming it."""
+    cpu_info = Path("/proc/cpuinfo").read_text()
+    model = re.search(r"^model name\s*:\s*(.+)$", cpu_info, re.MULTILINE)
+    memory = re.search(r"^MemTotal:\s*(\d+)", Path("/proc/meminfo").read_text(), re.MULTILINE)
+    return Conditions(
+        dockerd=dockerd,
+        lamina=lamina,
+        base=base,
+        runs=runs,
+        cpu=model[1].strip() if model else platform.machine(),
+        cores=len(os.sched_getaffinity(0)),
+        memory_bytes=int(memory[1]) * 1024 if memory else 0,
+        kernel=platform.release(),
+        python=platform.python_version(),
+    )
+
+
+def amount(value: float, unit: str) -> str:
+    """A value in the unit a reader wants: seconds or milliseconds, megabytes."""
+    if unit == "B":
+        return f"{value / 1e6:,.0f} MB"
+    return f"{value:.2f} s" if value >= 1 else f"{value * 1e3:.3g} ms"
+
+
+def spread(samples: Samples, unit: str) -> str:
+    """How far the runs lay apart."""
+    return f"{amount(samples.least, unit)} – {amount(samples.most, unit)}"
+
+
+def goal(result: Result) -> str:
+    row = result.row
+    if row.goal_ratio is not None:
+        text = f"≤ {row.goal_ratio:g}"
+    elif row.goal_bytes is not None:
+        text = f"≤ {amount(row.goal_bytes, 'B')}"
+    else:
+        return ""
+    return f"{text} {'✓' if result.meets_goal else '✗'}"
+
+
+HEADINGS = ("", "dockerd", "Lamina", "ratio", "goal", "dockerd, min – max", "Lamina, min – max")
+
+
+def cells(result: Result) -> tuple[str, ...]:
+    unit = result.row.unit
+    return (
+        result.title,
+        amount(result.dockerd.median, unit),
+        amount(result.lamina.median, unit),
+        f"{result.ratio:.2f}",
+        goal(result),
+        spread(result.dockerd, unit),
+        spread(result.lamina, unit),
+    )
+
+
+def markdown(results: Sequence[Result], about: Conditions) -> str:
+    """The table, and under it what it holds for."""
+    lines = [
+        "| " + " | ".join(HEADINGS) + " |",
+        "|---|--:|--:|--:|--:|--:|--:|",
+        *("| " + " | ".join(cells(result)) + " |" for result in results),
+        "",
+        about.sentence,
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def as_json(results: Sequence[Result], about: Conditions) -> str:
+    """Everything that was measured, one object a row."""
+    rows = [
+        {
+            "key": result.row.key,
+            "title": result.title,
+            "unit": result.row.unit,
+            "dockerd": list(result.dockerd.values),
+            "lamina": list(result.lamina.values),
+            "ratio": round(result.ratio, 4),
+            "meets_goal": result.meets_goal,
+        }
+        for result in results
+    ]
+    return json.dumps({"conditions": vars(about), "rows": rows}, indent=1, ensure_ascii=False)
+
+
+_MARKS = ("<!-- table: written by `make bench` -->", "<!-- end of table -->")
+
+
+def insert_table(document: Path, table: str) -> None:
+    """Replace what stands between the two marks of a document. Raises ValueError without them."""
+    before, start, rest = document.read_text().partition(_MARKS[0])
+    _, end, after = rest.partition(_MARKS[1])
+    if not start or not end:
+        raise ValueError(f"{document} has no place for the table")
+    document.write_text(f"{before}{start}\n{table}{end}{after}")
