@@ -4,6 +4,7 @@ Needs root (or a sudo that asks nothing), no network and no iptables.
 """
 
 import os
+import secrets
 import shutil
 import subprocess
 import tempfile
@@ -50,7 +51,9 @@ class Dockerd:
         config, pid_file = self.directory / "daemon.json", self.directory / "pid"
         # Given explicitly, or the machine's own /etc/docker/daemon.json would be read.
         config.write_text("{}")
-        namespace = self.directory.name
+        # Not the directory's name, whose random part may end in `_`: containerd refuses that, and
+        # dockerd then fails with every image that is to be deleted.
+        namespace = f"lamina-{secrets.token_hex(6)}"
         self._background = Background(
             [
                 program,
