@@ -1,0 +1,1 @@
+"""What Lamina and a dockerd must both do: one suite, three backends, and both servers' bytes."""

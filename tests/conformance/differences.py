@@ -1,0 +1,85 @@
+"""Where newer daemons, and so Lamina, answer otherwise than dockerd 20.10, and why.
+
+Each rule turns 20.10's answer to one kind of request into today's. Everything that no rule names must
+be equal.
+"""
+
+import json
+import re
+from collections.abc import Callable
+from urllib.parse import unquote
+
+
+from dataclasses import replace
+
+from tests.conformance.wire import Ask, Heard
+
+Error = tuple[int, str]
+Rule = Callable[[Ask, int, str], Error]
+
+
+def _inspect_says_it_once(ask: Ask, status: int, message: str) -> Error:
+    # 20.10's inspect alone wraps the error of the lookup; from 23.0 on all say the same.
+    match = re.fullmatch(r"(?:.*?)/images/(.*)/json", ask.target)
+    prefix = f"no such image: {unquote(match[1])}: " if match else "-"
+    return status, message.removeprefix(prefix)
+
+
+_BAD_REFERENCE = re.compile(
+    r"invalid (reference format|tag format|repository name)|repository name must"
+)
+
+
+def _bad_references_are_the_callers(_: Ask, status: int, message: str) -> Error:
+    # 20.10's tag and save forget to mark the error, which then counts as the daemon's: 500.
+    return (400 if _BAD_REFERENCE.match(message) else status), message
+
+
+def _filters_in_lower_case(ask: Ask, status: int, message: str) -> Error:
+    # 23.0 words it "invalid filter 'x'", and calls JSON that is no filters the same: 400, not 500.
+    if message.startswith("Invalid filter"):
+        return 400, "i" + message[1:]
+    if "filters=" in ask.target and re.search(r"JSON|invalid character|cannot unmarsh", message):
+        return 400, "invalid filter"
+    return status, message
+
+
+def _until_of_prune(_: Ask, status: int, message: str) -> Error:
+    # 23.0 marks both as the caller's and says which filter it was.
+    if message.startswith("failed to parse value as time or duration"):
+        return 400, f"invalid value for 'until' filter: {message}"
+    if message == "more than one until filter specified":
+        return 400, message
+    return status, message
+
+
+def _times_of_events(ask: Ask, status: int, message: str) -> Error:
+    # A time that is none is the caller's mistake: 400 since 23.0.
+    if ask.target.startswith("/events") and message.startswith("strconv.ParseInt"):
+        return 400, message
+    return status, message
+
+
+_RULES: tuple[Rule, ...] = (
+    _inspect_says_it_once,
+    _bad_references_are_the_callers,
+    _filters_in_lower_case,
+    _until_of_prune,
+    _times_of_events,
+)
+
+_REASONS = {400: "Bad Request"}
+
+
+def modern(ask: Ask, heard: Heard) -> Heard:
+    """What a daemon of today answers where dockerd 20.10 answered `heard`."""
+    if heard.status < 400 or heard.header("Content-Type") != "application/json" or not heard.body:
+        return heard
+    status, message = heard.status, heard.message
+    for rule in _RULES:
+        status, message = rule(ask, status, message)
+    if (status, message) == (heard.status, heard.message):
+        return heard
+    body = json.dumps({"message": message}, ensure_ascii=False, separators=(",", ":")) + "\n"
+    reason = heard.reason if status == heard.status else _REASONS[status]
+    return replace(heard, status=status, reason=reason, body=body.encode())
