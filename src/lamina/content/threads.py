@@ -7,7 +7,7 @@ written before it, and would wait for ever if sixteen writes had taken all the t
 import asyncio
 import os
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -32,19 +32,24 @@ class Threads:
         return await asyncio.wrap_future(running)
 
     async def run_to_end(self, function: Callable[[], T]) -> T:
-        """Call `function` in a thread; a cancellation waits until it has returned.
+        """Call `function` in a thread for files, as the function of this name does."""
+        return await run_to_end(function, self.files)
 
-        For what opens and closes: cut short, it would leave a descriptor and its lock behind.
-        """
-        running = asyncio.get_running_loop().run_in_executor(self.files, function)
-        cancelled: asyncio.CancelledError | None = None
-        while not running.done():
-            try:
-                await asyncio.wait({running})
-            except asyncio.CancelledError as error:
-                cancelled = error
-        if cancelled is not None:
-            # Looked at, or the loop would report an exception that nobody retrieved.
-            running.exception()
-            raise cancelled
-        return running.result()
+
+async def run_to_end(function: Callable[[], T], executor: Executor | None = None) -> T:
+    """Call `function` in a thread; a cancellation waits until it has returned.
+
+    For what opens and closes: cut short, it would leave a descriptor and its lock behind.
+    """
+    running = asyncio.get_running_loop().run_in_executor(executor, function)
+    cancelled: asyncio.CancelledError | None = None
+    while not running.done():
+        try:
+            await asyncio.wait({running})
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        # Looked at, or the loop would report an exception that nobody retrieved.
+        running.exception()
+        raise cancelled
+    return running.result()
