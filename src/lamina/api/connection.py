@@ -145,8 +145,6 @@ class Connection(BaseProtocol):
 
     __slots__ = ("_closing", "_head_bytes", "_head_since", "_host", "_requests", "_task", "guarded")
 
-    _parser: HttpRequestParser | None
-
     def __init__(self, host: Host, loop: asyncio.AbstractEventLoop, *, guarded: bool) -> None:
         super().__init__(
             loop,

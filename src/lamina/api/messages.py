@@ -8,7 +8,7 @@ split chunks.
 """
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, assert_never
 
 import msgspec
 
@@ -66,6 +66,8 @@ def encode(event: Event) -> bytes:
             message = _Message(stream=text)
         case Aux(value):
             message = _Message(aux=value)
+        case _:
+            assert_never(event)
     return _encode(message) + b"\r\n"
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+from typing import Any
 
 from lamina.api.exchange import JSON, Exchange
 from lamina.api.messages import encode, encode_error
@@ -11,7 +12,7 @@ from lamina.progress import Operation
 
 async def send_progress(
     exchange: Exchange,
-    operation: Operation[object],
+    operation: Operation[Any],
     *,
     log: logging.Logger,
     errors_in_stream: bool = False,
@@ -22,7 +23,7 @@ async def send_progress(
     `errors_in_stream`, it is the last message. A client that goes away cancels the operation.
     """
     try:
-        async with contextlib.aclosing(aiter(operation)) as events:  # type: ignore[type-var]
+        async with contextlib.aclosing(aiter(operation)) as events:
             async for event in events:
                 if not exchange.begun:
                     exchange.begin(JSON)

@@ -2,8 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Coroutine
-from typing import Any
+from collections.abc import AsyncGenerator
 
 import msgspec
 
@@ -108,7 +107,7 @@ async def _until(
     try:
         while not stopping.is_set():
             if pending is None:
-                pending = asyncio.create_task(_next(events))
+                pending = asyncio.create_task(events.asend(None))
             done, _ = await asyncio.wait(
                 {stop, pending}, timeout=timeout, return_when=asyncio.FIRST_COMPLETED
             )
@@ -128,10 +127,6 @@ async def _until(
                 task.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
                     await task
-
-
-def _next(events: AsyncGenerator[EventMessage, None]) -> Coroutine[Any, Any, EventMessage]:
-    return events.asend(None)  # type: ignore[arg-type, return-value]
 
 
 def _with_api_versions(component: VersionComponent) -> VersionComponent:

@@ -72,16 +72,19 @@ def negotiate(text: str) -> ApiVersion:
 
 def shape_summaries(images: list[ImageSummary], version: ApiVersion) -> list[ImageSummary]:
     """The rows of an image list as `version` has them; the engine's own rows are left alone."""
+    if version >= (1, 44):
+        return images
     return [_shape_summary(image, version) for image in images]
 
 
 def shape_inspect(image: ImageInspect, version: ApiVersion) -> ImageInspect | dict[str, Any]:
     """An image's description as `version` has it; the engine's own value is left alone."""
     changes: dict[str, Any] = {}
-    if image.repo_tags is None:
-        changes["repo_tags"] = []
-    if image.repo_digests is None:
-        changes["repo_digests"] = []
+    # Gone in 1.45, which is not served yet.
+    if image.container is msgspec.UNSET:
+        changes["container"] = ""
+    if image.container_config is msgspec.UNSET:
+        changes["container_config"] = None
     if version < (1, 44):
         changes["virtual_size"] = image.size
     elif image.created == _ZERO_TIME:
@@ -89,24 +92,18 @@ def shape_inspect(image: ImageInspect, version: ApiVersion) -> ImageInspect | di
         described: dict[str, Any] = msgspec.to_builtins(_changed(image, changes))
         del described["Created"]
         return described
-    if image.container is msgspec.UNSET:
-        changes["container"] = ""
-    if image.container_config is msgspec.UNSET:
-        changes["container_config"] = None
     return _changed(image, changes)
 
 
 def shape_data_usage(usage: SystemDataUsage, version: ApiVersion) -> SystemDataUsage:
     """Disk use as `version` has it."""
-    if usage.images is None:
+    if usage.images is None or version >= (1, 44):
         return usage
     return _changed(usage, {"images": shape_summaries(usage.images, version)})
 
 
 def _shape_summary(image: ImageSummary, version: ApiVersion) -> ImageSummary:
-    changes: dict[str, Any] = {}
-    if version < (1, 44):
-        changes["virtual_size"] = image.size
+    changes: dict[str, Any] = {"virtual_size": image.size}
     if version < (1, 43):
         if not image.repo_tags and not image.repo_digests:
             changes["repo_tags"] = ["<none>:<none>"]
@@ -115,11 +112,6 @@ def _shape_summary(image: ImageSummary, version: ApiVersion) -> ImageSummary:
             # Go's nil slice: what is not there is null, until 1.43.
             changes["repo_tags"] = image.repo_tags or None
             changes["repo_digests"] = image.repo_digests or None
-    else:
-        if image.repo_tags is None:
-            changes["repo_tags"] = []
-        if image.repo_digests is None:
-            changes["repo_digests"] = []
     return _changed(image, changes)
 
 

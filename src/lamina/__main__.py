@@ -1,0 +1,5 @@
+"""``python -m lamina`` is the command ``lamina``."""
+
+from lamina.cli import main
+
+main()

@@ -1,0 +1,252 @@
+"""The daemon's configuration, and the file it is read from.
+
+Configuration file
+==================
+
+TOML, or JSON if the name ends in ``.json`` (dockerd's ``daemon.json`` is one that works). A key's
+value counts unless the same is given on the command line.
+
+``root`` (or ``data-root``)
+    Directory of images and all other state. Default: ``/var/lib/lamina``; for others than root
+    ``$XDG_DATA_HOME/lamina``.
+``hosts``
+    List of addresses to listen on: ``unix:///path``, ``tcp://host:port``, ``fd://`` (sockets from
+    systemd; ``fd://name`` for one of them). Default: ``unix:///run/lamina.sock``; for others than
+    root ``unix://$XDG_RUNTIME_DIR/lamina.sock``.
+``group``
+    Group that owns unix sockets, by name or number. Default: ``docker``, if there is one.
+``tlsverify``, ``tlscacert``, ``tlscert``, ``tlskey``
+    true, and the files (PEM) of the authority that signs clients, of the server's certificate and
+    of its key: TCP addresses speak TLS and ask clients for a certificate. Without it they must be
+    loopback.
+``log-level``
+    ``debug``, ``info`` (default; a line per request), ``warn`` or ``error``.
+``log-format``
+    ``logfmt`` (default; ``text`` is the same) or ``json``.
+``debug``
+    true is ``log-level = "debug"``.
+``shutdown-timeout``
+    Seconds for which requests may go on when the daemon is told to stop. Default: 15.
+
+Keys of dockerd's that concern what Lamina does not have (`IGNORED_KEYS`) are logged and ignored;
+any other key is an error.
+"""
+
+import json
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from lamina.api.access_log import LogFormat
+from lamina.api.listening import TlsFiles
+from lamina.errors import InvalidParameter
+
+LogLevel = Literal["debug", "info", "warn", "error"]
+
+IGNORED_KEYS = frozenset(
+    {
+        "api-cors-header",
+        "authorization-plugins",
+        "bip",
+        "bridge",
+        "builder",
+        "cgroup-parent",
+        "containerd",
+        "containerd-namespace",
+        "containerd-plugins-namespace",
+        "default-address-pools",
+        "default-cgroupns-mode",
+        "default-gateway",
+        "default-gateway-v6",
+        "default-ipc-mode",
+        "default-network-opts",
+        "default-runtime",
+        "default-shm-size",
+        "default-ulimits",
+        "dns",
+        "dns-opts",
+        "dns-search",
+        "exec-opts",
+        "exec-root",
+        "experimental",
+        "features",
+        "fixed-cidr",
+        "fixed-cidr-v6",
+        "host-gateway-ip",
+        "icc",
+        "init",
+        "init-path",
+        "insecure-registries",
+        "ip",
+        "ip-forward",
+        "ip-masq",
+        "ip6tables",
+        "iptables",
+        "ipv6",
+        "labels",
+        "live-restore",
+        "log-driver",
+        "log-opts",
+        "max-concurrent-downloads",
+        "max-concurrent-uploads",
+        "max-download-attempts",
+        "metrics-addr",
+        "mtu",
+        "no-new-privileges",
+        "node-generic-resources",
+        "oom-score-adjust",
+        "pidfile",
+        "raw-logs",
+        "registry-mirrors",
+        "runtimes",
+        "seccomp-profile",
+        "selinux-enabled",
+        "storage-driver",
+        "storage-opts",
+        "swarm-default-advertise-addr",
+        "userland-proxy",
+        "userland-proxy-path",
+        "userns-remap",
+    }
+)
+"""Keys of dockerd's configuration that mean nothing here."""
+LOG_LEVELS: tuple[LogLevel, ...] = ("debug", "info", "warn", "error")
+
+
+class InvalidConfig(InvalidParameter):
+    """A configuration that cannot be; `key` is the key at fault, empty if it is the whole file."""
+
+    def __init__(self, message: str, *, key: str = "") -> None:
+        super().__init__(message)
+        self.key = key
+
+
+@dataclass(frozen=True, kw_only=True)
+class DaemonConfig:
+    """What a daemon is told: the file's keys, and in `ignored` those that have no effect."""
+
+    root: Path | None = None
+    hosts: tuple[str, ...] = ()
+    group: str | None = None
+    tlsverify: bool = False
+    tlscacert: Path | None = None
+    tlscert: Path | None = None
+    tlskey: Path | None = None
+    log_level: LogLevel = "info"
+    log_format: LogFormat = "logfmt"
+    shutdown_timeout: float = 15.0
+    ignored: tuple[str, ...] = ()
+
+    def with_options(self, options: Mapping[str, Any]) -> "DaemonConfig":
+        """This configuration, but for what the command line gave: all that is not empty."""
+        given = {name: value for name, value in options.items() if value not in (None, (), False)}
+        return replace(self, **given)
+
+    def resolved(self, environ: Mapping[str, str], *, uid: int) -> "DaemonConfig":
+        """This configuration with a user's defaults. Raises InvalidConfig if TLS lacks a file."""
+        home = Path(environ.get("HOME", "/"))
+        data = Path(environ.get("XDG_DATA_HOME") or home / ".local/share")
+        runtime = Path((environ.get("XDG_RUNTIME_DIR") if uid else "") or "/run")
+        if self.tlsverify:
+            for key in ("tlscacert", "tlscert", "tlskey"):
+                if getattr(self, key) is None:
+                    raise InvalidConfig(f"tlsverify needs {key}", key=key)
+        return replace(
+            self,
+            root=(self.root or (data / "lamina" if uid else Path("/var/lib/lamina"))).absolute(),
+            hosts=self.hosts or (f"unix://{runtime / 'lamina.sock'}",),
+        )
+
+    @property
+    def tls(self) -> TlsFiles | None:
+        """The files of TLS, None without it."""
+        if not self.tlsverify or not (self.tlscacert and self.tlscert and self.tlskey):
+            return None
+        return TlsFiles(self.tlscacert, self.tlscert, self.tlskey)
+
+
+def read_config(path: Path) -> DaemonConfig:
+    """The configuration in a file. Raises OSError, and InvalidConfig naming the key at fault."""
+    try:
+        with path.open("rb") as file:
+            values = json.load(file) if path.suffix == ".json" else tomllib.load(file)
+    except (ValueError, RecursionError) as error:
+        raise InvalidConfig(f"{path}: {error}") from error
+    if not isinstance(values, dict):
+        raise InvalidConfig(f"{path}: expected a table of keys and values")
+    fields: dict[str, Any] = {}
+    ignored = []
+    for key, value in values.items():
+        if key in IGNORED_KEYS:
+            ignored.append(key)
+        elif (reader := _KEYS.get(key)) is None:
+            raise InvalidConfig(f"{path}: there is no configuration key {key}", key=key)
+        else:
+            try:
+                name, parse = reader
+                fields[name] = parse(value)
+            except (TypeError, ValueError) as error:
+                raise InvalidConfig(f"{path}: {key}: {error}", key=key) from error
+    if fields.pop("debug", False):
+        fields["log_level"] = "debug"
+    return DaemonConfig(**fields, ignored=tuple(ignored))
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str) or not value:
+        raise TypeError("expected a string")
+    return value
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        raise TypeError("expected a list of strings")
+    return tuple(_text(item) for item in value)
+
+
+def _path(value: object) -> Path:
+    return Path(_text(value))
+
+
+def _flag(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError("expected true or false")
+    return value
+
+
+def _seconds(value: object) -> float:
+    if not isinstance(value, int | float) or isinstance(value, bool) or value < 0:
+        raise TypeError("expected a number of seconds")
+    return float(value)
+
+
+def _level(value: object) -> str:
+    if value not in LOG_LEVELS:
+        raise ValueError(f"expected one of {', '.join(LOG_LEVELS)}")
+    return str(value)
+
+
+def _format(value: object) -> str:
+    if value == "text":
+        return "logfmt"
+    if value not in ("logfmt", "json"):
+        raise ValueError("expected logfmt or json")
+    return str(value)
+
+
+_KEYS: dict[str, tuple[str, Callable[[object], Any]]] = {
+    "root": ("root", _path),
+    "data-root": ("root", _path),
+    "hosts": ("hosts", _texts),
+    "group": ("group", _text),
+    "tlsverify": ("tlsverify", _flag),
+    "tlscacert": ("tlscacert", _path),
+    "tlscert": ("tlscert", _path),
+    "tlskey": ("tlskey", _path),
+    "log-level": ("log_level", _level),
+    "log-format": ("log_format", _format),
+    "debug": ("debug", _flag),
+    "shutdown-timeout": ("shutdown_timeout", _seconds),
+}
