@@ -1,0 +1,272 @@
+"""Requests to one engine: versioned paths, errors as exceptions, bodies that stream both ways."""
+
+import contextlib
+import re
+import ssl
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from typing import Any
+from urllib.parse import quote
+
+import aiohttp
+import yarl
+
+from lamina.api.errors import error_of
+from lamina.api.messages import MAX_MESSAGE
+from lamina.api.versions import NEWEST, OLDEST, ApiVersion
+from lamina.client import replies
+from lamina.client.address import Address
+from lamina.errors import (
+    EngineError,
+    InvalidParameter,
+    InvalidReference,
+    LaminaError,
+    NotImplementedHere,
+    Unavailable,
+)
+from lamina.models import SystemPing
+from lamina.streams import CHUNK_SIZE, ByteSource, chunks_of
+
+MAX_REPLY = 256 << 20
+"""Bytes of JSON that an answer may have: some 500,000 images."""
+
+_MAX_ERROR = 1 << 20
+_CONNECT_SECONDS = 30
+_UNVERSIONED = "1.24"
+_GRAMMAR = re.compile(r"(\d{1,4})\.(\d{1,4})")
+
+Parameters = Mapping[str, str | Sequence[str]]
+"""A query: several values are sent as the name repeated."""
+
+
+class Connection:
+    """Connections to one engine, kept alive between requests and closed by `close`."""
+
+    def __init__(self, address: Address, *, tls: ssl.SSLContext | None, user_agent: str) -> None:
+        connector: aiohttp.BaseConnector
+        # No limit: a stream of events keeps its connection for ever.
+        if address.socket is not None:
+            connector = aiohttp.UnixConnector(str(address.socket), limit=0)
+        else:
+            connector = aiohttp.TCPConnector(ssl=tls if tls is not None else True, limit=0)
+        self.address = address
+        self.version = OLDEST
+        self._session = aiohttp.ClientSession(
+            connector=connector,
+            # An image takes as long as it takes; only dialling has a limit.
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS),
+            headers={"User-Agent": user_agent, "Accept-Encoding": "identity"},
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
+            read_bufsize=CHUNK_SIZE,
+        )
+
+    async def close(self) -> None:
+        """Close every connection, used or idle."""
+        await self._session.close()
+
+    async def ping(self) -> SystemPing:
+        """Ask what the engine speaks. Raises Unavailable."""
+        async with self._request("GET", "/_ping") as response:
+            # Read even from a failure: an engine without its swarm answers 500, and means it.
+            headers = response.headers
+            if "Api-Version" not in headers and response.status >= 300:
+                raise await _error(response)
+            return SystemPing(
+                api_version=headers.get("Api-Version", ""),
+                os_type=headers.get("Ostype", ""),
+                experimental=headers.get("Docker-Experimental") == "true",
+                builder_version=headers.get("Builder-Version", ""),
+            )
+
+    async def negotiate(self) -> None:
+        """Speak the newest version that both sides know. Raises NotImplementedHere, Unavailable."""
+        announced = parse_version((await self.ping()).api_version or _UNVERSIONED)
+        if announced < OLDEST:
+            raise NotImplementedHere(
+                f"API version {announced} is not supported by this client:"
+                f" the minimum supported API version is {OLDEST}"
+            )
+        self.version = min(announced, NEWEST)
+
+    def require(self, minimum: ApiVersion, what: str) -> None:
+        """Raise NotImplementedHere, in docker's words, if the engine is too old for `what`."""
+        if self.version < minimum:
+            raise NotImplementedHere(
+                f'"{what}" requires API version {minimum},'
+                f" but the Docker daemon API version is {self.version}"
+            )
+
+    async def fetch(self, method: str, path: str, params: Parameters | None = None) -> bytes:
+        """The whole body of a small answer. Raises what the engine reports."""
+        async with self.open(method, path, params) as response:
+            try:
+                return await _read_all(response, MAX_REPLY)
+            except (aiohttp.ClientError, OSError) as error:
+                raise self._lost(error) from error
+
+    @contextlib.asynccontextmanager
+    async def open(
+        self,
+        method: str,
+        path: str,
+        params: Parameters | None = None,
+        *,
+        body: ByteSource | None = None,
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """A good answer whose body is still to be read; leaving early hangs up.
+
+        The body is streamed while the answer may already come in; an error of the source is raised
+        as it is. Raises what the engine reports.
+        """
+        upload = None if body is None else _Upload(body)
+        try:
+            async with self._request(method, f"/v{self.version}{path}", params, upload) as response:
+                if response.status >= 300:
+                    raise await _error(response)
+                yield response
+        except LaminaError:
+            # The engine may well have stopped because the source did.
+            if upload is not None and upload.failure is not None:
+                raise upload.failure from None
+            raise
+
+    async def lines(self, response: aiohttp.ClientResponse) -> AsyncGenerator[bytes, None]:
+        """Chunks of a stream of messages. Raises Unavailable when it breaks off."""
+        try:
+            async for chunk in response.content.iter_any():
+                yield chunk
+        except (aiohttp.ClientError, OSError) as error:
+            raise self._lost(error) from error
+
+    @contextlib.asynccontextmanager
+    async def _request(
+        self,
+        method: str,
+        path: str,
+        params: Parameters | None = None,
+        upload: "_Upload | None" = None,
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        url = yarl.URL(f"{self.address.url}{path}{_query(params)}", encoded=True)
+        headers = None if upload is None else {"Content-Type": "application/x-tar"}
+        try:
+            response = await self._session.request(
+                method,
+                url,
+                data=None if upload is None else upload.chunks(),
+                headers=headers,
+                allow_redirects=False,
+            )
+        except (aiohttp.ClientError, OSError) as error:
+            raise _unreachable(self.address, error) from error
+        try:
+            yield response
+        finally:
+            # A body that was read to its end has given its connection back already.
+            response.close()
+
+    def _lost(self, error: Exception) -> Unavailable:
+        return Unavailable(f"the connection to {self.address.text} broke off: {error}")
+
+
+class _Upload:
+    """The chunks of a request's body; remembers why they ended early."""
+
+    def __init__(self, source: ByteSource) -> None:
+        self._source = source
+        self.failure: Exception | None = None
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        try:
+            async with contextlib.aclosing(chunks_of(self._source)) as chunks:
+                async for chunk in chunks:
+                    # An empty chunk would end a chunked body.
+                    if chunk:
+                        yield chunk
+        except Exception as error:
+            self.failure = error
+            raise
+
+
+class Messages:
+    """Cuts a stream into lines; memory is bounded by one line."""
+
+    def __init__(self) -> None:
+        self._rest = bytearray()
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """The lines that `data` completes. Raises EngineError for a line without an end."""
+        self._rest += data
+        if b"\n" not in data:
+            if len(self._rest) > MAX_MESSAGE:
+                raise EngineError("the engine sent a message without an end")
+            return []
+        *lines, self._rest = self._rest.split(b"\n")
+        return [bytes(line) for line in lines if line.strip()]
+
+
+def parse_version(text: str) -> ApiVersion:
+    """``1.41`` as a version. Raises InvalidParameter."""
+    match = _GRAMMAR.fullmatch(text)
+    if match is None:
+        raise InvalidParameter(f"invalid API version: {text[:20]}")
+    return ApiVersion(int(match[1]), int(match[2]))
+
+
+def image_path(name: str, rest: str) -> str:
+    """``/images/NAME`` and `rest`; slashes, colons and @ stand in the name as they are.
+
+    Raises InvalidReference for a name that would make another path of it.
+    """
+    if not name.strip() or any(part in {"", ".", ".."} for part in name.split("/")):
+        raise InvalidReference(text=name)
+    return f"/images/{quote(name, safe='/:@')}{rest}"
+
+
+def _query(params: Parameters | None) -> str:
+    pairs = [
+        (name, text)
+        for name, value in (params or {}).items()
+        for text in ([value] if isinstance(value, str) else value)
+    ]
+    return (
+        "?" + "&".join(f"{quote(k, safe='')}={quote(v, safe='')}" for k, v in pairs)
+        if pairs
+        else ""
+    )
+
+
+async def _read_all(response: aiohttp.ClientResponse, limit: int) -> bytes:
+    if (response.content_length or 0) > limit:
+        raise EngineError(f"the engine's answer is larger than {limit} bytes")
+    body = bytearray()
+    async for chunk in response.content.iter_any():
+        body += chunk
+        if len(body) > limit:
+            raise EngineError(f"the engine's answer is larger than {limit} bytes")
+    return bytes(body)
+
+
+async def _error(response: aiohttp.ClientResponse) -> LaminaError:
+    try:
+        body = await response.content.read(_MAX_ERROR)
+        while not response.content.at_eof() and len(body) < _MAX_ERROR:
+            body += await response.content.read(_MAX_ERROR - len(body))
+    except (aiohttp.ClientError, OSError):
+        # The status alone says enough.
+        body = b""
+    return error_of(response.status, replies.error_message(body, str(response.reason or "")))
+
+
+def _unreachable(address: Address, error: Exception) -> Unavailable:
+    """Why there was no answer, in the docker client's words."""
+    cause: BaseException | Any = getattr(error, "os_error", None) or error
+    if isinstance(cause, PermissionError):
+        return Unavailable(
+            "permission denied while trying to connect to the Docker daemon socket at"
+            f" {address.text}: {cause.strerror}"
+        )
+    if isinstance(cause, FileNotFoundError | ConnectionRefusedError):
+        return Unavailable(
+            f"Cannot connect to the Docker daemon at {address.text}. Is the docker daemon running?"
+        )
+    return Unavailable(f"error during connect: {address.text}: {error}")

@@ -1,0 +1,192 @@
+"""The operations on images, over HTTP."""
+
+import contextlib
+import re
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
+
+import aiohttp
+import msgspec
+
+from lamina.api.messages import MessageReader
+from lamina.api.versions import ApiVersion
+from lamina.client import replies
+from lamina.client.connection import Connection, Parameters, image_path
+from lamina.errors import EngineError
+from lamina.image_api import Filters
+from lamina.models import (
+    HistoryResponseItem,
+    ImageDeleteResponseItem,
+    ImageInspect,
+    ImagePruneResponse,
+    ImageSummary,
+)
+from lamina.progress import Event, Operation, Report, StatusLine, StreamText
+from lamina.streams import ByteSource, ByteStream
+
+_LOADED = re.compile(r"^Loaded image(?: ID)?: (.+)$", re.MULTILINE)
+
+
+class ImageCalls:
+    """The `ImageApi` half of a client."""
+
+    _connection: Connection
+
+    def image_create(
+        self,
+        *,
+        from_src: str,
+        repo: str = "",
+        tag: str = "",
+        message: str = "",
+        changes: Sequence[str] = (),
+        platform: str = "",
+        input_image: ByteSource | None = None,
+    ) -> Operation[str]:
+        """Import a root filesystem tarball as an image; the result is the image's ID."""
+        params: Parameters = {
+            "fromSrc": from_src,
+            **_given(repo=repo, tag=tag, message=message, platform=platform),
+            "changes": list(changes),
+        }
+
+        async def work(report: Report) -> str:
+            if platform:
+                self._connection.require(ApiVersion(1, 32), "specify platform")
+            image_id = ""
+            stream = self._stream("/images/create", params, input_image)
+            async with contextlib.aclosing(stream) as events:
+                async for event in events:
+                    await report(event)
+                    if isinstance(event, StatusLine) and event.text.startswith("sha256:"):
+                        image_id = event.text
+            if not image_id:
+                raise EngineError("the engine did not say which image it made")
+            return image_id
+
+        return Operation(work)
+
+    def image_load(
+        self, images_tarball: ByteSource, *, quiet: bool = False
+    ) -> Operation[list[str]]:
+        """Load every image of an archive; the result is the loaded names, or IDs without a name."""
+        params = {"quiet": "1" if quiet else "0"}
+
+        async def work(report: Report) -> list[str]:
+            loaded: list[str] = []
+            stream = self._stream("/images/load", params, images_tarball)
+            async with contextlib.aclosing(stream) as events:
+                async for event in events:
+                    await report(event)
+                    if isinstance(event, StreamText):
+                        loaded += _LOADED.findall(event.text)
+            return loaded
+
+        return Operation(work)
+
+    @contextlib.asynccontextmanager
+    async def image_get(self, name: str) -> AsyncIterator[ByteStream]:
+        """Export one image, or every tag of a repository, as a tar archive."""
+        async with self._connection.open("GET", image_path(name, "/get")) as response:
+            yield _Download(self._connection, response)
+
+    @contextlib.asynccontextmanager
+    async def image_get_all(self, names: Sequence[str]) -> AsyncIterator[ByteStream]:
+        """Export several images as one tar archive in which shared layers stand once."""
+        async with self._connection.open("GET", "/images/get", {"names": names}) as response:
+            yield _Download(self._connection, response)
+
+    async def image_delete(
+        self, name: str, *, force: bool = False, noprune: bool = False
+    ) -> list[ImageDeleteResponseItem]:
+        """Untag an image and, with its last name, delete it and the untagged parents it frees."""
+        params = _given(force="1" if force else "", noprune="1" if noprune else "")
+        raw = await self._connection.fetch("DELETE", image_path(name, ""), params)
+        return replies.deleted(raw)
+
+    async def image_history(self, name: str) -> list[HistoryResponseItem]:
+        """The steps which made an image, newest first."""
+        return replies.history(await self._connection.fetch("GET", image_path(name, "/history")))
+
+    async def image_inspect(self, name: str) -> ImageInspect:
+        """Everything known about an image."""
+        return replies.inspect(await self.image_inspect_raw(name))
+
+    async def image_inspect_raw(self, name: str) -> bytes:
+        """The engine's own JSON for an image, with whatever an `ImageInspect` has no field for."""
+        return await self._connection.fetch("GET", image_path(name, "/json"))
+
+    async def image_list(
+        self,
+        *,
+        all: bool = False,
+        filters: Filters | None = None,
+        shared_size: bool = False,
+        digests: bool = False,
+    ) -> list[ImageSummary]:
+        """The images, newest first; engines below API 1.42 do not compute shared sizes."""
+        params = _given(
+            all="1" if all else "",
+            filters=encode_filters(filters),
+            digests="1" if digests else "",
+            **{"shared-size": "1" if shared_size else ""},
+        )
+        return replies.summaries(await self._connection.fetch("GET", "/images/json", params))
+
+    async def image_prune(self, *, filters: Filters | None = None) -> ImagePruneResponse:
+        """Delete images that nothing uses."""
+        self._connection.require(ApiVersion(1, 25), "image prune")
+        params = _given(filters=encode_filters(filters))
+        return replies.pruned(await self._connection.fetch("POST", "/images/prune", params))
+
+    async def image_tag(self, name: str, *, repo: str, tag: str = "") -> None:
+        """Make ``repo:tag`` another name of an image; an existing tag moves."""
+        params = {"repo": repo, **_given(tag=tag)}
+        await self._connection.fetch("POST", image_path(name, "/tag"), params)
+
+    async def _stream(
+        self, path: str, params: Parameters, body: ByteSource | None
+    ) -> AsyncGenerator[Event, None]:
+        reader = MessageReader()
+        async with self._connection.open("POST", path, params, body=body) as response:
+            async with contextlib.aclosing(self._connection.lines(response)) as chunks:
+                async for chunk in chunks:
+                    for event in reader.feed(chunk):
+                        yield event
+            for event in reader.close():
+                yield event
+
+
+class _Download:
+    """A tar archive on its way; `size` is known where the engine said it beforehand."""
+
+    def __init__(self, connection: Connection, response: aiohttp.ClientResponse) -> None:
+        self._connection = connection
+        self._response = response
+
+    @property
+    def size(self) -> int | None:
+        return self._response.content_length
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async with contextlib.aclosing(self._connection.lines(self._response)) as chunks:
+            async for chunk in chunks:
+                yield chunk
+
+
+def encode_filters(filters: Filters | None) -> str:
+    """Filters as the query has them: ``{"label": {"a": true}}``; empty where there are none."""
+    encoded: dict[str, dict[str, bool]] = {}
+    for name, value in (filters or {}).items():
+        texts: Iterable[str]
+        if isinstance(value, bool):
+            texts = ("true" if value else "false",)
+        elif isinstance(value, str):
+            texts = (value,)
+        else:
+            texts = value
+        encoded[name] = dict.fromkeys(texts, True)
+    return msgspec.json.encode(encoded).decode() if encoded else ""
+
+
+def _given(**params: str) -> dict[str, str]:
+    return {name: value for name, value in params.items() if value}
