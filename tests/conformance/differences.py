@@ -1,16 +1,14 @@
 """Where newer daemons, and so Lamina, answer otherwise than dockerd 20.10, and why.
 
-Each rule turns 20.10's answer to one kind of request into today's. Everything that no rule names must
-be equal.
+Each rule turns 20.10's answer to one kind of request into today's. Everything that no rule names
+must be equal.
 """
 
 import json
 import re
 from collections.abc import Callable
-from urllib.parse import unquote
-
-
 from dataclasses import replace
+from urllib.parse import unquote
 
 from tests.conformance.wire import Ask, Heard
 

@@ -1,7 +1,7 @@
 """The same HTTP request to two engines, and what of their answers must be equal.
 
-Compared are the status line, which headers there are and what the fixed ones say, and the body: JSON
-with its key order, streams chunk by chunk. Left out is what names one engine (its version, the
+Compared are the status line, which headers there are and what the fixed ones say, and the body:
+JSON with its key order, streams chunk by chunk. Left out is what names one engine (its version, the
 length of a body that holds it) or one moment (Date).
 """
 
@@ -90,9 +90,7 @@ def send(socket: Path, ask: Ask) -> Heard:
     absolute = ask.target.startswith("!")
     target = ask.target[1:] if absolute else f"/{VERSION}{ask.target}"
     with Connection(socket, timeout=50) as connection:
-        response = connection.request(
-            ask.method, target, headers=ask.headers, body=ask.body
-        )
+        response = connection.request(ask.method, target, headers=ask.headers, body=ask.body)
         if response.framing == "chunked":
             chunks = tuple(response.chunks())
             body = b"".join(chunks)
