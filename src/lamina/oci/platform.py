@@ -16,14 +16,16 @@ from lamina.errors import InvalidPlatform
 
 _COMPONENT = re.compile(r"[A-Za-z0-9_-]+")
 
-KNOWN_OPERATING_SYSTEMS: Final = frozenset(
+_OPERATING_SYSTEMS = (
     "aix android darwin dragonfly freebsd hurd illumos ios js linux nacl netbsd openbsd plan9 "
-    "solaris windows zos".split()  # noqa: SIM905 (a line a name would fill a page)
+    "solaris windows zos"
 )
-KNOWN_ARCHITECTURES: Final = frozenset(
+_ARCHITECTURES = (
     "386 amd64 amd64p32 arm arm64 arm64be armbe loong64 mips mips64 mips64le mips64p32 "
-    "mips64p32le mipsle ppc ppc64 ppc64le riscv riscv64 s390 s390x sparc sparc64 wasm".split()  # noqa: SIM905
+    "mips64p32le mipsle ppc ppc64 ppc64le riscv riscv64 s390 s390x sparc sparc64 wasm"
 )
+KNOWN_OPERATING_SYSTEMS: Final = frozenset(_OPERATING_SYSTEMS.split())
+KNOWN_ARCHITECTURES: Final = frozenset(_ARCHITECTURES.split())
 
 _DEFAULT_VARIANTS = {"amd64": "v1", "arm": "v7", "arm64": "v8"}
 _ARM = {"arm", "arm64"}
