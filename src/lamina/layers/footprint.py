@@ -56,7 +56,8 @@ class Footprint:
     targets. Hard links count once. Directories, devices, FIFOs and whiteouts count nothing, and
     nor does an opaque marker; what has a whiteout *below* it or beside it in the same layer counts
     as if there were none. Of several entries of one path the last counts, and a directory replaced
-    by anything else takes what is below it away (20.10 refuses such layers, newer ones do this).
+    by anything else takes what is below it away; 20.10 could not be asked, it refuses any layer
+    that has a path twice, and one that removes with a whiteout what it had before.
 
     Like a dockerd it refuses, with the same words: hard links to what the layer has not had before
     and types that are none. Unlike there, a path through a symbolic link of the same layer is
