@@ -6,13 +6,14 @@ Needs root (or a sudo that asks nothing), no network and no iptables.
 import os
 import secrets
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.real.process import Background, memory
+from tests.real.process import Background, kill_as_root, memory
 from tests.real.programs import as_root, require
 from tests.real.rawhttp import answers_ping
 
@@ -119,7 +120,7 @@ def _end_containerd(pid_file: Path) -> None:
     except (OSError, ValueError):
         return
     if str(pid_file.parent).encode() in command:
-        subprocess.run(as_root(["kill", "-KILL", str(pid)]), check=False)
+        kill_as_root(pid, signal.SIGKILL)
 
 
 def _unmount_below(root: Path) -> None:

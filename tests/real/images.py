@@ -7,10 +7,11 @@ import gzip
 import hashlib
 import io
 import json
+import os
 import subprocess
 import tarfile
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -119,7 +120,7 @@ def make_image(
     *layers: bytes,
     architecture: str = "amd64",
     variant: str = "",
-    os: str = "linux",
+    system: str = "linux",
     run_config: Mapping[str, Any] | None = None,
     created: str = CREATED,
     history: Sequence[Mapping[str, Any]] | None = None,
@@ -136,7 +137,7 @@ def make_image(
         else [
             {"created": created, "created_by": f"layer {number}"} for number in range(len(layers))
         ],
-        "os": os,
+        "os": system,
         "rootfs": {"type": "layers", "diff_ids": [sha256(data) for data in layers]},
         **(extra or {}),
     }
@@ -212,7 +213,9 @@ def write_tree(files: Mapping[str, bytes], target: Path) -> Path:
 
 def tar_of(files: Mapping[str, bytes], *, directories: Iterable[str] = ()) -> bytes:
     """A plain archive of files in the given order, directories first."""
-    return layer(
+    members = [
         *(directory(name) for name in directories),
         *(file(name, data) for name, data in files.items()),
-    )
+    ]
+    # skopeo unpacks an archive with its owners, which only root may set to anyone but itself.
+    return layer(*(replace(member, uid=os.getuid(), gid=os.getgid()) for member in members))

@@ -72,7 +72,7 @@ class Background:
         if self.process.poll() is not None:
             return
         if self._privileged:
-            subprocess.run(as_root(["kill", f"-{number.name}", str(self.pid)]), check=False)
+            kill_as_root(self.pid, number)
         else:
             self.process.send_signal(number)
 
@@ -89,6 +89,11 @@ class Background:
         except subprocess.TimeoutExpired:
             self.kill()
             return self.process.wait()
+
+
+def kill_as_root(pid: int, number: signal.Signals) -> None:
+    """Signal a process of root's. The shell has a `kill`; a minimal Debian has no other."""
+    subprocess.run(as_root(["sh", "-c", f"kill -{int(number)} {pid}"]), check=False)
 
 
 def process_tree(pid: int) -> list[int]:
