@@ -13,7 +13,7 @@ import tarfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from tests.real.programs import MissingProgramError, require
@@ -211,8 +211,11 @@ def write_tree(files: Mapping[str, bytes], target: Path) -> Path:
     return target
 
 
-def tar_of(files: Mapping[str, bytes], *, directories: Iterable[str] = ()) -> bytes:
-    """A plain archive of files in the given order, directories first."""
+def tar_of(files: Mapping[str, bytes], *, directories: Iterable[str] | None = None) -> bytes:
+    """A plain archive of files in the given order, their directories (or those given) first."""
+    if directories is None:
+        parents = {str(parent) for name in files for parent in PurePosixPath(name).parents}
+        directories = sorted(parents - {"."})
     members = [
         *(directory(name) for name in directories),
         *(file(name, data) for name, data in files.items()),
