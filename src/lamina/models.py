@@ -2,7 +2,8 @@
 
 Field names, JSON keys and key order are those of the Engine API v1.42 schemas, so that what a client
 re-indents and prints (`docker image inspect`) reads as it does against dockerd. Fields a version
-of the API lacks are removed or added in ``lamina.api.versions``; these are the v1.42 shapes.
+of the API lacks are removed or added in ``lamina.api.versions``, as are null for empty lists and
+``<none>`` for missing names in old versions: a program sees the same value whatever was spoken.
 """
 
 from typing import Any
@@ -12,51 +13,54 @@ import msgspec
 from lamina.oci.config import ContainerConfig
 
 
-class _Model(msgspec.Struct, rename="pascal", kw_only=True):
-    """Base of the wire types: Go's exported names, keyword construction only."""
+class _Model(msgspec.Struct, rename="pascal"):
+    """Base of the wire types: Go's exported names. (`kw_only` has to be said by each, it is not inherited.)"""
 
 
-class ImageSummary(_Model):
-    """One row of ``GET /images/json`` (schema ImageSummary). Sizes in bytes, ``created`` in unix seconds."""
+class ImageSummary(_Model, kw_only=True):
+    """One row of ``GET /images/json`` (schema ImageSummary). Sizes in bytes, ``created`` in unix seconds.
+
+    An image without names has empty lists; ``<none>:<none>`` is how the API below 1.43 writes that.
+    """
 
     containers: int = -1
     created: int = 0
     id: str
     labels: dict[str, str] | None = None
     parent_id: str = ""
-    repo_digests: list[str] | None = None
-    repo_tags: list[str] | None = None
+    repo_digests: list[str] = msgspec.field(default_factory=list)
+    repo_tags: list[str] = msgspec.field(default_factory=list)
     shared_size: int = -1
     size: int = 0
     virtual_size: int | msgspec.UnsetType = msgspec.UNSET
 
 
-class GraphDriverData(_Model):
+class GraphDriverData(_Model, kw_only=True):
     """Where a root filesystem lies (schema GraphDriverData)."""
 
     data: dict[str, str] | None = None
     name: str = ""
 
 
-class RootFS(_Model):
+class RootFS(_Model, kw_only=True):
     """The diff IDs of an image, base layer first."""
 
     type: str = "layers"
     layers: list[str] | msgspec.UnsetType = msgspec.UNSET
 
 
-class ImageMetadata(_Model):
+class ImageMetadata(_Model, kw_only=True):
     """What this engine knows beside the image's own configuration."""
 
     last_tag_time: str = "0001-01-01T00:00:00Z"
 
 
-class ImageInspect(_Model):
+class ImageInspect(_Model, kw_only=True):
     """``GET /images/{name}/json`` (schema ImageInspect). ``created`` is RFC 3339 with nanoseconds."""
 
     id: str
-    repo_tags: list[str] | None = None
-    repo_digests: list[str] | None = None
+    repo_tags: list[str] = msgspec.field(default_factory=list)
+    repo_digests: list[str] = msgspec.field(default_factory=list)
     parent: str = ""
     comment: str = ""
     created: str = "0001-01-01T00:00:00Z"
@@ -76,7 +80,7 @@ class ImageInspect(_Model):
     metadata: ImageMetadata = msgspec.field(default_factory=ImageMetadata)
 
 
-class HistoryResponseItem(_Model):
+class HistoryResponseItem(_Model, kw_only=True):
     """One entry of ``GET /images/{name}/history``, newest first. ``created`` in unix seconds."""
 
     comment: str = ""
@@ -87,27 +91,27 @@ class HistoryResponseItem(_Model):
     tags: list[str] | None = None
 
 
-class ImageDeleteResponseItem(_Model, omit_defaults=True):
+class ImageDeleteResponseItem(_Model, omit_defaults=True, kw_only=True):
     """Either ``untagged`` (a familiar reference) or ``deleted`` (an image ID or a layer's chain ID)."""
 
     deleted: str = ""
     untagged: str = ""
 
 
-class ImagePruneResponse(_Model):
+class ImagePruneResponse(_Model, kw_only=True):
     """``POST /images/prune``; ``images_deleted`` is None where nothing was pruned, as Go encodes nil."""
 
     images_deleted: list[ImageDeleteResponseItem] | None = None
     space_reclaimed: int = 0
 
 
-class IdResponse(_Model):
+class IdResponse(_Model, kw_only=True):
     """``POST /commit``."""
 
     id: str
 
 
-class VersionComponent(_Model):
+class VersionComponent(_Model, kw_only=True):
     """One component of ``GET /version``."""
 
     name: str
@@ -115,13 +119,13 @@ class VersionComponent(_Model):
     details: dict[str, str] | None = None
 
 
-class PlatformName(_Model):
+class PlatformName(_Model, kw_only=True):
     """The product's name in ``GET /version``."""
 
     name: str = ""
 
 
-class SystemVersion(_Model):
+class SystemVersion(_Model, kw_only=True):
     """``GET /version`` (schema SystemVersion)."""
 
     platform: PlatformName = msgspec.field(default_factory=PlatformName)
@@ -137,7 +141,7 @@ class SystemVersion(_Model):
     build_time: str = ""
 
 
-class SystemDataUsage(_Model):
+class SystemDataUsage(_Model, kw_only=True):
     """``GET /system/df`` as of API v1.42. ``layers_size`` in bytes."""
 
     layers_size: int = 0
@@ -147,7 +151,7 @@ class SystemDataUsage(_Model):
     build_cache: list[Any] | None = None
 
 
-class EventActor(_Model):
+class EventActor(_Model, kw_only=True):
     """The object that an event is about."""
 
     id: str = msgspec.field(name="ID")
@@ -177,7 +181,7 @@ class SystemPing(msgspec.Struct, kw_only=True):
     builder_version: str
 
 
-class SystemInfo(_Model):
+class SystemInfo(_Model, kw_only=True):
     """``GET /info`` (schema SystemInfo), the fields that an engine without swarm and volumes has."""
 
     id: str = msgspec.field(name="ID")

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -22,7 +22,7 @@ class ByteStream(Protocol):
     def __aiter__(self) -> AsyncIterator[bytes]: ...
 
 
-async def chunks_of(source: ByteSource) -> AsyncIterator[bytes]:
+async def chunks_of(source: ByteSource) -> AsyncGenerator[bytes, None]:
     """The chunks of any `ByteSource`; files are read in threads."""
     if isinstance(source, AsyncIterable):
         async for chunk in source:

@@ -1,0 +1,245 @@
+"""`Engine`: `ImageApi` and `SystemApi` on a data root, in this process."""
+
+import logging
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from typing import Self
+
+from lamina.content.local import LocalStore
+from lamina.engine.deletion import Deletion
+from lamina.engine.inspecting import image_history, inspect_image
+from lamina.engine.listing import list_images
+from lamina.engine.system import (
+    API_VERSION,
+    Host,
+    data_usage,
+    system_info,
+    system_version,
+)
+from lamina.engine.tagging import parse_new_tag, tag_image
+from lamina.engine.watching import watch_events
+from lamina.errors import Conflict
+from lamina.image_api import Filters
+from lamina.models import (
+    EventMessage,
+    HistoryResponseItem,
+    ImageDeleteResponseItem,
+    ImageInspect,
+    ImagePruneResponse,
+    ImageSummary,
+    SystemDataUsage,
+    SystemInfo,
+    SystemPing,
+    SystemVersion,
+)
+from lamina.oci.digest import Digest
+from lamina.oci.platform import Platform, host
+from lamina.progress import Operation, Report
+from lamina.records.configs import ImageConfigs
+from lamina.records.garbage import blobs_of_removed
+from lamina.records.lookup import find_image
+from lamina.records.records import Records, Transaction
+from lamina.streams import ByteSource, ByteStream
+from lamina.transfer.importing import Import, import_image
+from lamina.transfer.load import load_images
+from lamina.transfer.resources import Resources
+from lamina.transfer.save import save_images
+
+
+class Engine:
+    """An engine on a data root. Any number of them, in any processes, may share one root.
+
+    All of it belongs to the event loop it was opened on.
+    """
+
+    def __init__(self, root: Path, resources: Resources) -> None:
+        self._root = root
+        self._resources = resources
+        self._records = resources.records
+        self._host = Host.read()
+        self._pruning = False
+
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls,
+        root: Path,
+        *,
+        platform: Platform | None = None,
+        clock: Callable[[], int] = time.time_ns,
+        logger: logging.Logger | None = None,
+    ) -> AsyncIterator[Self]:
+        """Open the engine on `root`, which is made if it does not exist.
+
+        `platform` is chosen from multi-platform images (default: the host's); `clock` gives unix
+        nanoseconds. Raises Unavailable if the root belongs to a newer version or stays locked.
+        """
+        logger = logger or logging.getLogger("lamina")
+        root = root.absolute()
+        root.mkdir(parents=True, exist_ok=True, mode=0o711)
+        blobs = LocalStore(root / "content")
+        async with Records.open(root, blobs, logger=logger) as records:
+            resources = Resources(
+                blobs=blobs,
+                records=records,
+                configs=ImageConfigs(blobs),
+                platform=platform or host(),
+                now=clock,
+            )
+            yield cls(root, resources)
+
+    # Images; see `lamina.image_api.ImageApi` for what each does.
+
+    def image_create(
+        self,
+        *,
+        from_src: str,
+        repo: str = "",
+        tag: str = "",
+        message: str = "",
+        changes: Sequence[str] = (),
+        platform: str = "",
+        input_image: ByteSource | None = None,
+    ) -> Operation[str]:
+        """Import a root filesystem tarball as an image."""
+        resources = self._resources
+
+        async def work(report: Report) -> str:
+            wanted = Import.check(
+                source=from_src,
+                name=parse_new_tag(repo, tag) if repo else None,
+                message=message,
+                changes=changes,
+                platform=Platform.parse(platform) if platform else resources.platform,
+            )
+            return await import_image(resources, wanted, input_image, report=report)
+
+        return Operation(work)
+
+    async def image_delete(
+        self, name: str, *, force: bool = False, noprune: bool = False
+    ) -> list[ImageDeleteResponseItem]:
+        """Untag or delete an image; its blobs that nothing else needs are gone when this returns."""
+        now = self._resources.now()
+
+        def delete(
+            transaction: Transaction,
+        ) -> tuple[list[ImageDeleteResponseItem], frozenset[Digest]]:
+            deletion = Deletion(transaction.catalogue, now)
+            items = deletion.delete(name, force=force, noprune=noprune)
+            transaction.do_all(deletion.changes)
+            return items, blobs_of_removed(transaction.catalogue, deletion.changes)
+
+        items, garbage = await self._records.change(delete)
+        if garbage:
+            await self._records.sweep(garbage)
+        return items
+
+    def image_get(self, name: str) -> AbstractAsyncContextManager[ByteStream]:
+        """Export one image."""
+        return self.image_get_all([name])
+
+    def image_get_all(self, names: Sequence[str]) -> AbstractAsyncContextManager[ByteStream]:
+        """Export several images as one archive."""
+        return save_images(self._resources, names)
+
+    async def image_history(self, name: str) -> list[HistoryResponseItem]:
+        """The steps which made an image."""
+        config = await self._resources.configs.get(find_image(self._records.catalogue, name).id)
+        catalogue = self._records.catalogue
+        return image_history(catalogue, find_image(catalogue, name), config)
+
+    async def image_inspect(self, name: str) -> ImageInspect:
+        """Everything known about an image."""
+        image = find_image(self._records.catalogue, name)
+        config = await self._resources.configs.get(image.id)
+        return inspect_image(self._records.catalogue, image, config)
+
+    async def image_list(
+        self,
+        *,
+        all: bool = False,
+        filters: Filters | None = None,
+        shared_size: bool = False,
+        digests: bool = False,
+    ) -> list[ImageSummary]:
+        """The images. `digests` changes nothing, as in dockerd: names by digest are always given."""
+        return list_images(
+            self._records.catalogue,
+            all_images=all,
+            filters=filters,
+            shared_size=shared_size,
+            now=self._resources.now(),
+        )
+
+    def image_load(
+        self, images_tarball: ByteSource, *, quiet: bool = False
+    ) -> Operation[list[str]]:
+        """Load every image of an archive."""
+        return Operation(
+            lambda report: load_images(self._resources, images_tarball, quiet=quiet, report=report)
+        )
+
+    async def image_prune(self, *, filters: Filters | None = None) -> ImagePruneResponse:
+        """Delete images that nothing uses, and everything else that nothing needs."""
+        now = self._resources.now()
+
+        def prune(transaction: Transaction) -> ImagePruneResponse:
+            deletion = Deletion(transaction.catalogue, now)
+            result = deletion.prune(filters)
+            transaction.do_all(deletion.changes)
+            return result
+
+        if self._pruning:
+            raise Conflict("a prune operation is already running")
+        self._pruning = True
+        try:
+            result = await self._records.change(prune)
+            await self._records.sweep()
+            await self._resources.blobs.sweep_ingests()
+            return result
+        finally:
+            self._pruning = False
+
+    async def image_tag(self, name: str, *, repo: str, tag: str = "") -> None:
+        """Give an image another name."""
+        now = self._resources.now()
+        await self._records.change(lambda transaction: tag_image(transaction, name, repo, tag, now))
+
+    # The engine itself; see `lamina.system_api.SystemApi`.
+
+    async def system_ping(self) -> SystemPing:
+        """What is announced before anything else is asked."""
+        return SystemPing(
+            api_version=API_VERSION, os_type="linux", experimental=False, builder_version="1"
+        )
+
+    async def system_version(self) -> SystemVersion:
+        """Versions."""
+        return system_version(self._host, self._resources.platform)
+
+    async def system_info(self) -> SystemInfo:
+        """Configuration and counts."""
+        return system_info(
+            self._host,
+            self._records.catalogue,
+            engine_id=self._records.engine_id,
+            root=self._root,
+            now=self._resources.now(),
+        )
+
+    async def system_data_usage(self, *, types: Sequence[str] = ()) -> SystemDataUsage:
+        """Disk use."""
+        return data_usage(
+            self._records.catalogue, types=frozenset(types), now=self._resources.now()
+        )
+
+    def system_events(
+        self, *, since: str = "", until: str = "", filters: Filters | None = None
+    ) -> AsyncGenerator[EventMessage, None]:
+        """Events, kept and new."""
+        return watch_events(
+            self._records, since=since, until=until, filters=filters, now=self._resources.now
+        )

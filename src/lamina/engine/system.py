@@ -1,0 +1,142 @@
+"""What the engine tells about itself: `/info`, `/version` and `/system/df`."""
+
+import os
+import platform as host_platform
+from dataclasses import dataclass
+from pathlib import Path
+
+from lamina import __version__
+from lamina.engine.inspecting import GRAPH_DRIVER
+from lamina.engine.listing import list_images
+from lamina.models import (
+    PlatformName,
+    SystemDataUsage,
+    SystemInfo,
+    SystemVersion,
+    VersionComponent,
+)
+from lamina.oci.platform import Platform
+from lamina.oci.timestamp import format_unix
+from lamina.records.catalogue import Catalogue
+
+API_VERSION = "1.44"
+"""The newest version of the Engine API that is spoken."""
+MIN_API_VERSION = "1.24"
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """Facts about the machine, read once."""
+
+    name: str
+    operating_system: str
+    os_version: str
+    kernel_version: str
+    machine: str
+    cpus: int
+    memory: int
+    """Bytes."""
+
+    @classmethod
+    def read(cls) -> "Host":
+        """Ask the operating system."""
+        try:
+            release = host_platform.freedesktop_os_release()
+        except OSError:
+            release = {}
+        return cls(
+            name=host_platform.node(),
+            operating_system=release.get("PRETTY_NAME", host_platform.system()),
+            os_version=release.get("VERSION_ID", ""),
+            kernel_version=host_platform.release(),
+            machine=host_platform.machine(),
+            cpus=len(os.sched_getaffinity(0)),
+            memory=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+        )
+
+
+def system_version(host: Host, platform: Platform) -> SystemVersion:
+    """The versions of the engine and of the API it speaks."""
+    python = host_platform.python_version()
+    details = {
+        "ApiVersion": API_VERSION,
+        "Arch": platform.architecture,
+        "BuildTime": "",
+        "Experimental": "false",
+        "GitCommit": "",
+        "GoVersion": "",
+        "KernelVersion": host.kernel_version,
+        "MinAPIVersion": MIN_API_VERSION,
+        "Os": platform.os,
+        "PythonVersion": python,
+    }
+    return SystemVersion(
+        platform=PlatformName(name="Lamina"),
+        components=[VersionComponent(name="Engine", version=__version__, details=details)],
+        version=__version__,
+        api_version=API_VERSION,
+        min_api_version=MIN_API_VERSION,
+        os=platform.os,
+        arch=platform.architecture,
+        kernel_version=host.kernel_version,
+    )
+
+
+def system_info(
+    host: Host, catalogue: Catalogue, *, engine_id: str, root: Path, now: int
+) -> SystemInfo:
+    """Configuration and counts; what needs containers is reported as absent."""
+    index = {"Name": "docker.io", "Mirrors": [], "Secure": True, "Official": True}
+    return SystemInfo(
+        id=engine_id,
+        images=len(catalogue.images),
+        driver=GRAPH_DRIVER,
+        driver_status=[],
+        plugins={"Volume": [], "Network": [], "Authorization": None, "Log": []},
+        nfd=len(os.listdir("/proc/self/fd")),
+        system_time=format_unix(now),
+        kernel_version=host.kernel_version,
+        operating_system=host.operating_system,
+        os_version=host.os_version,
+        architecture=host.machine,
+        registry_config={
+            "AllowNondistributableArtifactsCIDRs": [],
+            "AllowNondistributableArtifactsHostnames": [],
+            "InsecureRegistryCIDRs": ["127.0.0.0/8"],
+            "IndexConfigs": {"docker.io": index},
+            "Mirrors": [],
+        },
+        ncpu=host.cpus,
+        mem_total=host.memory,
+        docker_root_dir=str(root),
+        name=host.name,
+        server_version=__version__,
+        runtimes={},
+        swarm={
+            "NodeID": "",
+            "NodeAddr": "",
+            "LocalNodeState": "inactive",
+            "ControlAvailable": False,
+            "Error": "",
+            "RemoteManagers": None,
+        },
+    )
+
+
+def data_usage(catalogue: Catalogue, *, types: frozenset[str], now: int) -> SystemDataUsage:
+    """Disk use; sizes are those of unpacked layers, as dockerd reports them."""
+    usage = SystemDataUsage()
+    if not types or "image" in types:
+        usage.layers_size = sum(layer.size for layer in catalogue.layers.values())
+        usage.images = list_images(
+            catalogue, all_images=False, filters=None, shared_size=True, now=now
+        )
+        for summary in usage.images:
+            summary.containers = 0
+    if not types or "container" in types:
+        usage.containers = []
+    if not types or "volume" in types:
+        usage.volumes = []
+    if not types or "build-cache" in types:
+        usage.build_cache = []
+    return usage

@@ -1,0 +1,106 @@
+"""The SQLite database of a root: connections and transactions.
+
+All writing happens on one thread of our own through one connection, a transaction at a time, each a
+plain function: nothing can be awaited half-way, and the event loop never waits for a lock or an fsync.
+SQLAlchemy's synchronous Core is used for it, not aiosqlite, which would cost a change of threads per
+statement instead of one per transaction.
+"""
+
+import asyncio
+import sqlite3
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.pool import NullPool
+
+from lamina.errors import Unavailable
+
+T = TypeVar("T")
+
+BUSY_TIMEOUT = 60.0
+"""Seconds a writer waits for another process before it gives up; sweeping a large root takes seconds."""
+
+
+class Database:
+    """One process's access to the database of a root."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._engine = _create_engine(path)
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="lamina-records")
+        self._writer: Connection | None = None
+        self._watcher = sqlite3.connect(path, isolation_level=None)
+
+    async def run(self, function: Callable[[Connection], T]) -> T:
+        """Run `function` in a write transaction; it commits when it returns, rolls back when it raises.
+
+        Raises Unavailable if another process holds the lock for longer than BUSY_TIMEOUT. A caller that
+        is cancelled still gets the transaction it started: it ends, one way or the other.
+        """
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._thread, self._transact, function)
+
+    def read(self, function: Callable[[Connection], T]) -> T:
+        """Run `function` in a read transaction of its own, on the calling thread; never waits for writers."""
+        with self._engine.connect() as connection:
+            return function(connection)
+
+    def generation(self) -> int:
+        """The count of write transactions by now, whichever process made them; takes microseconds.
+
+        Asked before every read, hence past SQLAlchemy, on a connection kept for it.
+        """
+        generation: int = self._watcher.execute("SELECT generation FROM state").fetchone()[0]
+        return generation
+
+    async def close(self) -> None:
+        """Let a running transaction end and close all connections."""
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self._thread, self._close_writer)
+        self._thread.shutdown()
+        self._watcher.close()
+        self._engine.dispose()
+
+    def _transact(self, function: Callable[[Connection], T]) -> T:
+        if self._writer is None:
+            self._writer = self._engine.connect().execution_options(lamina_write=True)
+        try:
+            with self._writer.begin():
+                return function(self._writer)
+        except OperationalError as error:
+            if "locked" in str(error.orig):
+                raise Unavailable(
+                    "the data root is busy: another lamina process holds its lock"
+                ) from error
+            raise
+
+    def _close_writer(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+
+
+def _create_engine(path: Path) -> Engine:
+    engine = create_engine(f"sqlite:///{path}", poolclass=NullPool)
+
+    @event.listens_for(engine, "connect")
+    def configure(connection: sqlite3.Connection, _record: Any) -> None:
+        # pysqlite's own transaction control would begin too late; see `begin` below.
+        connection.isolation_level = None
+        connection.execute(f"PRAGMA busy_timeout = {int(BUSY_TIMEOUT * 1000)}")
+        connection.execute("PRAGMA journal_mode = WAL")
+        # FULL: an answer that was given survives a power cut, as dockerd's fsynced files do.
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA foreign_keys = ON")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        # A transaction that reads first and writes later cannot wait for the lock (SQLITE_BUSY at once).
+        writes = connection.get_execution_options().get("lamina_write", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return engine

@@ -1,0 +1,60 @@
+"""Which processes use a root, so that what a dead one left behind can be told from work in progress.
+
+Each process that opens a root holds a lock on a file of its own. The kernel drops the lock when the
+process ends, however it ends; a process ID could be reused, or belong to another PID namespace.
+"""
+
+import fcntl
+import os
+from pathlib import Path
+from uuid import uuid4
+
+
+class Presence:
+    """This process's mark in a root, held until `close`."""
+
+    def __init__(self, directory: Path) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        self._directory = directory
+        self.id = uuid4().hex
+        self._path = directory / self.id
+        # Created under a name that nobody looks at: a file must never be seen before its lock is held.
+        unlocked = directory / f".{self.id}"
+        self._file = os.open(unlocked, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        fcntl.flock(self._file, fcntl.LOCK_EX)
+        unlocked.rename(self._path)
+
+    def close(self) -> None:
+        """Leave: the mark and its lock go."""
+        self._path.unlink(missing_ok=True)
+        os.close(self._file)
+
+    def forget_dead(self) -> frozenset[str]:
+        """Remove the marks of processes that have ended without `close`; returns their IDs."""
+        dead = set()
+        for path in self._directory.iterdir():
+            if path.name != self.id and not path.name.startswith(".") and _is_abandoned(path):
+                path.unlink(missing_ok=True)
+                dead.add(path.name)
+        return frozenset(dead)
+
+    def living(self) -> frozenset[str]:
+        """The IDs of the processes that use the root now, ours among them."""
+        return frozenset(
+            path.name for path in self._directory.iterdir() if not path.name.startswith(".")
+        )
+
+
+def _is_abandoned(path: Path) -> bool:
+    try:
+        file = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    else:
+        return True
+    finally:
+        os.close(file)

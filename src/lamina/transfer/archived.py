@@ -1,0 +1,48 @@
+"""The images of an archive, found among its members."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from lamina.errors import InvalidArchive
+from lamina.oci.config import ImageConfig
+from lamina.oci.digest import Digest
+from lamina.oci.index import Index
+from lamina.oci.manifest import Manifest
+from lamina.oci.reference import Reference
+
+_LINUX: Final = "linux"
+
+
+@dataclass(frozen=True, slots=True)
+class ArchivedImage:
+    """An image as an archive describes it: `layers` are paths of members, base layer first."""
+
+    config: ImageConfig
+    layers: tuple[str, ...]
+    names: tuple[Reference, ...] = ()
+    parent: Digest | None = None
+    """The image it was built on, if the archive says so."""
+
+    def check(self) -> None:
+        """Raise InvalidArchive if the parts do not fit together."""
+        config = self.config
+        if config.os not in ("", _LINUX):
+            raise InvalidArchive(f"cannot load {config.os} image on {_LINUX}")
+        if len(self.layers) != len(config.diff_ids):
+            raise InvalidArchive(
+                "invalid manifest, layers length mismatch:"
+                f" expected {len(config.diff_ids)}, got {len(self.layers)}"
+            )
+        if sum(not entry.empty_layer for entry in config.history) > len(config.diff_ids):
+            raise InvalidArchive("too many non-empty layers in History section")
+
+
+@dataclass(frozen=True, slots=True)
+class ArchivedImages:
+    """All that an archive holds: images, and the manifests they came with."""
+
+    images: tuple[ArchivedImage, ...]
+    manifests: Mapping[Digest, Manifest | Index] = field(default_factory=dict)
+    targets: Mapping[Reference, Digest] = field(default_factory=dict)
+    """The manifest or index that a name stands for, where the archive has one."""

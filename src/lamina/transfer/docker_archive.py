@@ -1,0 +1,72 @@
+"""`docker save`'s format: ``manifest.json`` names configurations, layers and tags."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from lamina.errors import InvalidArchive, InvalidReference
+from lamina.oci import jsontext
+from lamina.oci.config import ImageConfig
+from lamina.oci.digest import Digest, is_digest
+from lamina.oci.reference import Reference
+from lamina.transfer.archive_intake import Members
+from lamina.transfer.archived import ArchivedImage
+
+MANIFEST = "manifest.json"
+
+
+class _ReadItem(msgspec.Struct, rename="pascal"):
+    """One image of somebody's ``manifest.json``."""
+
+    config: str
+    layers: list[str] | None = None
+    repo_tags: list[str] | None = None
+    parent: str = ""
+
+
+class Item(msgspec.Struct, rename="pascal"):
+    """One image of ``manifest.json``; `layers` and `config` are paths in the archive."""
+
+    config: str
+    repo_tags: list[str] | None
+    layers: list[str] | None
+    parent: str | msgspec.UnsetType = msgspec.UNSET
+
+
+_ITEMS = jsontext.decoder(list[_ReadItem])
+
+
+def read_docker_archive(members: Members, manifest: bytes) -> list[ArchivedImage]:
+    """The images that ``manifest.json`` lists. Raises InvalidArchive."""
+    items = jsontext.decode(_ITEMS, manifest, what=MANIFEST)
+    return [_image(members, item) for item in items]
+
+
+def encode_manifest(items: Sequence[Item]) -> bytes:
+    """``manifest.json``, as Go writes it."""
+    return msgspec.json.encode(items) + b"\n"
+
+
+def parse_tag(text: str) -> Reference:
+    """A name as archives write it: with a tag. Raises InvalidArchive."""
+    try:
+        reference = Reference.parse(text)
+    except InvalidReference as error:
+        raise InvalidArchive(str(error)) from error
+    if reference.tag is None or reference.digest is not None:
+        raise InvalidArchive(f'invalid tag "{text}"')
+    return reference
+
+
+def _image(members: Members, item: _ReadItem) -> ArchivedImage:
+    config = members.document(item.config)
+    if config is None:
+        raise InvalidArchive(f"open {item.config}: no such file or directory")
+    if item.parent and not is_digest(item.parent):
+        raise InvalidArchive(f'invalid parent "{item.parent}"')
+    return ArchivedImage(
+        config=ImageConfig.parse(config),
+        layers=tuple(item.layers or ()),
+        names=tuple(parse_tag(text) for text in item.repo_tags or ()),
+        parent=Digest.parse(item.parent) if item.parent else None,
+    )

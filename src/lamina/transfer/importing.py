@@ -1,0 +1,173 @@
+"""`image_create` with `from_src`: a tarball of a root filesystem becomes an image of one layer."""
+
+import contextlib
+import io
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from typing import Final
+from urllib.parse import urlsplit
+
+import aiohttp
+
+from lamina.content.threads import run_to_end
+from lamina.dockerfile.changes import apply_changes
+from lamina.errors import (
+    CorruptData,
+    Forbidden,
+    InvalidParameter,
+    LaminaError,
+    NotFound,
+    Unauthorized,
+    Unavailable,
+)
+from lamina.oci.config import ContainerConfig, HistoryEntry, ImageConfig
+from lamina.oci.platform import Platform
+from lamina.oci.reference import Reference
+from lamina.oci.timestamp import format_timestamp
+from lamina.progress import LayerProgress, Report, StatusLine
+from lamina.records.changes import PutImage, PutLayer
+from lamina.records.happenings import image_event, put_tag
+from lamina.records.records import Lease, Transaction
+from lamina.streams import CHUNK_SIZE, ByteSource, chunks_of
+from lamina.transfer.images import image_record
+from lamina.transfer.layer_intake import LayerIntake, StoredLayer
+from lamina.transfer.resources import Resources
+
+FROM_BODY: Final = "-"
+_CONNECT_TIMEOUT: Final = 30.0
+_STALL_TIMEOUT: Final = 120.0
+_MAX_ERROR_BODY: Final = 1024
+_REMOTE_ERRORS: Final[dict[int, type[LaminaError]]] = {
+    400: InvalidParameter,
+    401: Unauthorized,
+    403: Forbidden,
+    404: NotFound,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Import:
+    """What to import, checked: `name` is None for an image without a name."""
+
+    source: str
+    name: Reference | None
+    message: str
+    config: ContainerConfig
+    platform: Platform
+
+    @classmethod
+    def check(
+        cls,
+        *,
+        source: str,
+        name: Reference | None,
+        message: str,
+        changes: Sequence[str],
+        platform: Platform,
+    ) -> "Import":
+        """Apply `changes`, and fill in the message. Raises InvalidParameter."""
+        return cls(
+            source=source,
+            name=name,
+            message=message or f"Imported from {source}",
+            config=apply_changes(ContainerConfig(), changes),
+            platform=platform,
+        )
+
+
+async def import_image(
+    resources: Resources, wanted: Import, body: ByteSource | None, *, report: Report
+) -> str:
+    """Store the tarball as a layer and record an image of it; returns the image's ID.
+
+    Raises InvalidLayer for what is no tar, NotFound and others for a URL that does not give one.
+    """
+    if wanted.source == FROM_BODY:
+        chunks = chunks_of(body or io.BytesIO())
+    else:
+        chunks = _download(wanted.source, report)
+    async with resources.records.lease() as lease, contextlib.aclosing(chunks):
+        layer = await _store_layer(resources, lease, chunks)
+        now = resources.now()
+        config = _image_config(wanted, layer, now)
+        await resources.store_document(lease, config.raw)
+        await resources.records.change(
+            lambda transaction: _record(transaction, wanted, config, layer, now)
+        )
+    await report(StatusLine(str(config.digest)))
+    return str(config.digest)
+
+
+async def _store_layer(
+    resources: Resources, lease: Lease, chunks: AsyncGenerator[bytes, None]
+) -> StoredLayer:
+    async with resources.blobs.ingest() as writer:
+        intake = LayerIntake(writer)
+        async for chunk in chunks:
+            await run_to_end(partial(intake.feed, chunk))
+        layer = await run_to_end(intake.finish)
+        await lease.protect(layer.blob.digest)
+        await writer.commit()
+    return layer
+
+
+def _image_config(wanted: Import, layer: StoredLayer, now: int) -> ImageConfig:
+    created = datetime.fromtimestamp(now // 1000 / 1_000_000, UTC)
+    entry = HistoryEntry(created_text=format_timestamp(created), comment=wanted.message)
+    return ImageConfig.build(
+        config=wanted.config,
+        platform=wanted.platform,
+        created=created,
+        comment=wanted.message,
+        diff_ids=(layer.diff_id,),
+        history=(entry,),
+    )
+
+
+def _record(
+    transaction: Transaction, wanted: Import, config: ImageConfig, layer: StoredLayer, now: int
+) -> None:
+    image = image_record(config, (layer.record(),))
+    transaction.do(PutLayer(layer.record()))
+    transaction.do(PutImage(image))
+    if wanted.name is not None:
+        put_tag(transaction, image, wanted.name, target=None, now=now)
+    transaction.do(image_event("import", image, actor=image.id, name=str(image.id), time=now))
+
+
+async def _download(source: str, report: Report) -> AsyncGenerator[bytes, None]:
+    """The body of a URL; one without a scheme is read as http."""
+    url = source if urlsplit(source).scheme else f"http://{source}"
+    timeout = aiohttp.ClientTimeout(
+        total=None, sock_connect=_CONNECT_TIMEOUT, sock_read=_STALL_TIMEOUT
+    )
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=timeout, auto_decompress=False) as session,
+            session.get(url) as response,
+        ):
+            if response.status >= 400:
+                raise await _remote_error(response, url)
+            await report(StatusLine(f"Downloading from {url}"))
+            done = 0
+            async for chunk in response.content.iter_chunked(CHUNK_SIZE):
+                done += len(chunk)
+                await report(LayerProgress("", "Importing", done, response.content_length))
+                yield chunk
+    except aiohttp.InvalidURL as error:
+        raise InvalidParameter(f"invalid URL: {url}") from error
+    except aiohttp.ClientConnectorDNSError as error:
+        raise NotFound(f"failed to GET {url}: {error}") from error
+    except (aiohttp.ClientConnectionError, TimeoutError) as error:
+        raise Unavailable(f"failed to GET {url}: {error}") from error
+    except aiohttp.ClientError as error:
+        raise CorruptData(f"failed to GET {url}: {error}") from error
+
+
+async def _remote_error(response: aiohttp.ClientResponse, url: str) -> LaminaError:
+    body = await response.content.read(_MAX_ERROR_BODY)
+    text = body.decode(errors="replace").strip()
+    message = f"failed to GET {url} with status {response.status} {response.reason}: {text}"
+    return _REMOTE_ERRORS.get(response.status, LaminaError)(message)

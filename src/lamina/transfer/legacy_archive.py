@@ -1,0 +1,163 @@
+"""The oldest format of `docker save`: a directory per layer with ``json`` and ``layer.tar``, no manifest.
+
+Every directory is an image of its own, whose ``json`` names its parent and is, but for a few keys, the
+configuration; ``repositories`` gives the tags.
+"""
+
+import posixpath
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+
+from lamina.errors import InvalidArchive
+from lamina.oci import jsontext
+from lamina.oci.config import ImageConfig
+from lamina.oci.digest import Digest
+from lamina.oci.reference import Reference
+from lamina.transfer.archive_intake import Members, NoLayer
+from lamina.transfer.archived import ArchivedImage
+from lamina.transfer.layer_intake import StoredLayer
+
+REPOSITORIES = "repositories"
+_MAX_DEPTH: Final = 1_000
+_FOREIGN_KEYS: Final = ("id", "parent", "Size", "parent_id", "layer_id", "throwaway")
+"""What stands in a layer's ``json`` and not in an image configuration."""
+
+
+class _LayerJSON(msgspec.Struct):
+    """The keys of a layer's ``json`` that matter for its place."""
+
+    parent: str = ""
+    created: str | None = None
+    author: str = ""
+    comment: str = ""
+    container_config: dict[str, Any] | None = None
+
+
+_LAYER_JSON = jsontext.decoder(_LayerJSON)
+_OBJECT = jsontext.decoder(dict[str, Any])
+_REPOSITORIES = jsontext.decoder(dict[str, dict[str, str]])
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """One directory, read."""
+
+    image: ArchivedImage
+    diff_ids: tuple[Digest, ...]
+    history: tuple[dict[str, Any], ...]
+
+
+def is_legacy_archive(members: Members) -> bool:
+    """Whether there is anything in it that this format has."""
+    return members.resolve(REPOSITORIES) is not None or bool(_directories(members))
+
+
+def read_legacy_archive(members: Members) -> list[ArchivedImage]:
+    """Every directory's image, parents first. Raises InvalidArchive."""
+    tags = _tags(members)
+    steps: dict[str, _Step] = {}
+    for directory in _directories(members):
+        for name in reversed(_lineage(members, directory, steps)):
+            steps[name] = _read_step(members, name, steps, tags.pop(name, ()))
+    if tags:
+        raise InvalidArchive(f"invalid archive: no image {next(iter(tags))}")
+    return [step.image for step in steps.values()]
+
+
+def encode_repositories(repositories: Mapping[str, Mapping[str, str]]) -> bytes:
+    """``repositories``: names to tags to the ID of the top layer's directory."""
+    return msgspec.json.encode(repositories, order="sorted") + b"\n"
+
+
+def _directories(members: Members) -> list[str]:
+    return sorted(
+        directory
+        for directory, name in map(posixpath.split, members.by_path)
+        if name == "json" and directory and "/" not in directory
+    )
+
+
+def _tags(members: Members) -> dict[str, tuple[Reference, ...]]:
+    raw = members.document(REPOSITORIES)
+    if raw is None:
+        return {}
+    repositories = jsontext.decode(_REPOSITORIES, raw, what=REPOSITORIES)
+    tags: dict[str, tuple[Reference, ...]] = {}
+    for name, entries in repositories.items():
+        for tag, directory in entries.items():
+            reference = Reference.parse(name).with_tag(tag)
+            tags[directory] = (*tags.get(directory, ()), reference)
+    return tags
+
+
+def _lineage(members: Members, directory: str, known: dict[str, _Step]) -> list[str]:
+    """`directory` and its ancestors that are not known yet, youngest first."""
+    lineage: list[str] = []
+    while directory and directory not in known:
+        if directory in lineage or len(lineage) > _MAX_DEPTH:
+            raise InvalidArchive(f"invalid archive: {directory} is its own ancestor")
+        lineage.append(directory)
+        directory = _layer_json(members, directory)[0].parent
+    return lineage
+
+
+def _layer_json(members: Members, directory: str) -> tuple[_LayerJSON, bytes]:
+    path = f"{directory}/json"
+    raw = members.document(path)
+    if raw is None:
+        raise InvalidArchive(f"open {path}: no such file or directory")
+    return jsontext.decode(_LAYER_JSON, raw, what=path), raw
+
+
+def _read_step(
+    members: Members, directory: str, known: dict[str, _Step], names: tuple[Reference, ...]
+) -> _Step:
+    layer, raw = _layer_json(members, directory)
+    parent = known.get(layer.parent)
+    path = f"{directory}/layer.tar"
+    diff_ids = (*(parent.diff_ids if parent else ()), _diff_id(members, path))
+    history = (*(parent.history if parent else ()), _history_entry(layer))
+    config = _config(raw, diff_ids, history)
+    image = ArchivedImage(
+        config=config,
+        layers=(*(parent.image.layers if parent else ()), path),
+        names=names,
+        parent=parent.image.config.digest if parent else None,
+    )
+    return _Step(image, diff_ids, history)
+
+
+def _diff_id(members: Members, path: str) -> Digest:
+    member = members.resolve(path)
+    if isinstance(member, NoLayer):
+        raise member.error
+    if not isinstance(member, StoredLayer):
+        raise InvalidArchive(f"open {path}: no such file or directory")
+    return member.diff_id
+
+
+def _history_entry(layer: _LayerJSON) -> dict[str, Any]:
+    """Dockerd's ``HistoryFromConfig``; keys without a value are left out."""
+    command = (layer.container_config or {}).get("Cmd") or ()
+    entry = {
+        "created": layer.created or "0001-01-01T00:00:00Z",
+        "author": layer.author,
+        "created_by": " ".join(str(word) for word in command),
+        "comment": layer.comment,
+    }
+    return {key: value for key, value in entry.items() if value}
+
+
+def _config(
+    raw: bytes, diff_ids: tuple[Digest, ...], history: tuple[dict[str, Any], ...]
+) -> ImageConfig:
+    """Dockerd's ``MakeConfigFromV1Config``: the same JSON object, completed, its keys sorted."""
+    values = jsontext.decode(_OBJECT, raw, what="json")
+    for key in _FOREIGN_KEYS:
+        values.pop(key, None)
+    values["rootfs"] = {"type": "layers", "diff_ids": [str(diff_id) for diff_id in diff_ids]}
+    values["history"] = list(history)
+    return ImageConfig.parse(jsontext.encode(dict(sorted(values.items()))))
