@@ -1,5 +1,6 @@
 """What manifests, indexes and configurations have in common: their bytes are their name."""
 
+from collections.abc import Callable
 from functools import cached_property
 from typing import TypeVar
 
@@ -12,9 +13,9 @@ T = TypeVar("T")
 D = TypeVar("D", bound="Document")
 
 
-def always(value: T) -> T:
-    """A field's default which is written out even so, as Go does without ``omitempty``."""
-    default: T = msgspec.field(default_factory=lambda: value)
+def always(make: Callable[[], T]) -> T:
+    """A field whose default is `make()` and is written out even so: Go's without ``omitempty``."""
+    default: T = msgspec.field(default_factory=make)
     return default
 
 

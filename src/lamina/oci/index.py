@@ -27,7 +27,7 @@ class Index(
     `media_type` is known even where the document leaves it out.
     """
 
-    schema_version: int = always(2)
+    schema_version: int = always(lambda: 2)
     media_type: str = ""
     artifact_type: str = ""
     manifests: tuple[Descriptor, ...]

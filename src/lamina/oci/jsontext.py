@@ -50,7 +50,7 @@ def decode(decoder: msgspec.json.Decoder[T], raw: bytes, *, what: str) -> T:
         raise InvalidManifest(f"invalid {what}: {error}") from error
 
 
-def encode(value: msgspec.Struct) -> bytes:
+def encode(value: object) -> bytes:
     """Write `value` compactly, with the escapes of Go's ``json.Marshal``."""
     raw = msgspec.json.encode(value, enc_hook=_encode_digest)
     # These characters occur in strings only, so replacing them needs no parser.

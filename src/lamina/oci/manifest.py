@@ -26,7 +26,7 @@ class Manifest(
     `media_type` is known even where the document leaves it out. `layers` has the base layer first.
     """
 
-    schema_version: int = always(2)
+    schema_version: int = always(lambda: 2)
     media_type: str = ""
     artifact_type: str = ""
     config: Descriptor

@@ -1,0 +1,67 @@
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from hypothesis import given, strategies as st
+
+from lamina.oci.timestamp import ZERO, format_timestamp, parse_timestamp
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("2026-11-23T23:09:00Z", datetime(2026, 11, 23, 23, 9, tzinfo=UTC)),
+        ("2026-11-23T23:09:00.5Z", datetime(2026, 11, 23, 23, 9, 0, 500_000, tzinfo=UTC)),
+        (
+            "2026-11-23T23:09:59.999999999Z",
+            datetime(2026, 11, 23, 23, 9, 59, 999_999, tzinfo=UTC),
+        ),
+        (
+            "2026-11-23T23:09:00-01:30",
+            datetime(2026, 11, 23, 23, 9, tzinfo=timezone(-timedelta(minutes=90))),
+        ),
+        ("1969-12-31T23:59:59Z", datetime(1969, 12, 31, 23, 59, 59, tzinfo=UTC)),
+    ],
+)
+def test_parse(text: str, moment: datetime) -> None:
+    assert parse_timestamp(text) == moment
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        ZERO,
+        "2026-11-23",
+        "2026-11-23T23:09:00",
+        "2026-11-23 23:09:00Z",
+        "2026-W47-1T00:00:00Z",
+        "2026-13-23T23:09:00Z",
+        "2026-11-23T23:09:00.Z",
+        "2026-11-23T23:09:00.1234567891Z",
+        "2026-11-23T23:09:00Z\n",
+        "0000-01-01T00:00:00Z",
+    ],
+)
+def test_what_is_no_time(text: str) -> None:
+    assert parse_timestamp(text) is None
+
+
+@pytest.mark.parametrize(
+    ("moment", "text"),
+    [
+        (datetime(2026, 11, 23, 20, 10, tzinfo=UTC), "2026-11-23T20:10:00Z"),
+        (datetime(2026, 11, 23, 20, 10, 0, 120_000, tzinfo=UTC), "2026-11-23T20:10:00.12Z"),
+        (datetime(2026, 11, 23, 20, 10, 0, 1, tzinfo=UTC), "2026-11-23T20:10:00.000001Z"),
+        (
+            datetime(2026, 11, 23, 20, tzinfo=timezone(timedelta(hours=2))),
+            "2026-11-23T18:00:00Z",
+        ),
+    ],
+)
+def test_format(moment: datetime, text: str) -> None:
+    assert format_timestamp(moment) == text
+
+
+@given(st.datetimes(min_value=datetime(2, 1, 1), timezones=st.just(UTC)))  # noqa: DTZ001
+def test_round_trip(moment: datetime) -> None:
+    assert parse_timestamp(format_timestamp(moment)) == moment
