@@ -143,7 +143,16 @@ class Connection(BaseProtocol):
     `guarded` is True on a port that a web browser on this machine could reach.
     """
 
-    __slots__ = ("_closing", "_head_bytes", "_head_since", "_host", "_requests", "_task", "guarded")
+    __slots__ = (
+        "_closing",
+        "_exchange",
+        "_head_bytes",
+        "_head_since",
+        "_host",
+        "_requests",
+        "_task",
+        "guarded",
+    )
 
     def __init__(self, host: Host, loop: asyncio.AbstractEventLoop, *, guarded: bool) -> None:
         super().__init__(
@@ -162,6 +171,7 @@ class Connection(BaseProtocol):
         self._host = host
         self._requests: deque[tuple[RawRequestMessage, StreamReader]] = deque()
         self._task: asyncio.Task[None] | None = None
+        self._exchange: Exchange | None = None
         self._closing = False
         self._head_since = 0.0
         self._head_bytes = 0
@@ -217,6 +227,8 @@ class Connection(BaseProtocol):
         if task is None or transport is None or transport.get_extra_info("sslcontext"):
             return False
         self._closing = True
+        if self._exchange is not None:
+            self._exchange.break_body("unexpected EOF")
         self._loop.call_later(_HALF_CLOSED, task.cancel)
         return True
 
@@ -273,7 +285,9 @@ class Connection(BaseProtocol):
         try:
             while self._requests and self.transport is not None:
                 message, payload = self._requests.popleft()
-                exchange = Exchange(self, message, payload)
+                exchange = self._exchange = Exchange(self, message, payload)
+                if self._parser is None:
+                    exchange.break_body("invalid body")
                 await self._answer(exchange)
                 if self._buffer_paused and len(self._requests) <= _MAX_WAITING // 2:
                     self._resume_reading_for_buffer()
@@ -281,7 +295,7 @@ class Connection(BaseProtocol):
                     await self._finish(exchange)
                     break
         finally:
-            self._task = None
+            self._task = self._exchange = None
             if self.transport is None:
                 self._host.connections.discard(self)
 
@@ -335,16 +349,21 @@ class Connection(BaseProtocol):
         transport.close()
 
     def _refuse(self, message: str, *, status: int = 400) -> None:
-        """Answer what is no request, if nothing is being answered, and close."""
+        """Answer what is no request and close; if it is a body, its request is in for an error."""
         transport, parser = self.transport, self._parser
         self._parser = None
         self._closing = True
-        if transport is None or parser is None:
-            return
-        if self._task is None:
+        if self._exchange is not None:
+            self._exchange.break_body(message.splitlines()[0] if message else "invalid body")
+        if self._task is None and transport is not None and parser is not None:
             body = f"{status} {message.splitlines()[0] if message else ''}\n".encode()
             head = self._host.heads.get(
                 status, "text/plain; charset=utf-8", "Connection: close\r\n"
             )
             transport.write(b"%bContent-Length: %d\r\n\r\n%b" % (head, len(body), body))
-            transport.close()
+            # What else comes is thrown away, until the client has seen this or the sweep comes by.
+            self._head_since = self._loop.time() - HEAD_TIMEOUT + _LINGER
+            if transport.can_write_eof():
+                transport.write_eof()
+            else:
+                transport.close()

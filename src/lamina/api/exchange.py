@@ -12,6 +12,7 @@ import msgspec
 
 from lamina.api.query import Query
 from lamina.api.versions import NEWEST
+from lamina.errors import InvalidParameter
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,6 +37,7 @@ class Exchange:
     """
 
     __slots__ = (
+        "_broken",
         "_chunked",
         "_connection",
         "_ended",
@@ -64,7 +66,7 @@ class Exchange:
         self._payload = payload
         self._query: Query | None = None
         self._expects = False
-        self._chunked = False
+        self._broken = False
         self._left = 0
         self._ended = False
         self.since = connection._loop.time()  # noqa: SLF001
@@ -121,10 +123,16 @@ class Exchange:
         self.received += len(chunk)
         return chunk
 
+    def break_body(self, message: str) -> None:
+        """Have whoever reads the body get InvalidParameter, unless all of it has arrived."""
+        if not self._payload.is_eof():
+            self._payload.set_exception(InvalidParameter(message))
+            self._broken = True
+
     @property
     def body_is_read(self) -> bool:
-        """Whether the whole body has arrived, so that the next request can follow."""
-        return self._payload.is_eof()
+        """Whether the whole body has arrived, or no more of it ever will."""
+        return self._broken or self._payload.is_eof()
 
     @property
     def awaits_continue(self) -> bool:

@@ -13,7 +13,7 @@ import msgspec
 from lamina.errors import InvalidParameter
 from lamina.models import ImageInspect, ImageSummary, SystemDataUsage
 
-_GRAMMAR = re.compile(r"\d{1,9}\.\d{1,9}")
+_GRAMMAR = re.compile(r"[0-9]{1,9}\.[0-9]{1,9}")
 _ZERO_TIME = "0001-01-01T00:00:00Z"
 
 T = TypeVar("T", bound=msgspec.Struct)

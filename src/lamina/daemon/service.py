@@ -83,7 +83,7 @@ async def run(config: DaemonConfig, *, environ: Mapping[str, str]) -> None:
     if log.isEnabledFor(logging.INFO):
         access_log = AccessLog(line_writer(sys.stderr), format=config.log_format)
     assert config.root is not None
-    async with Engine.open(config.root) as engine:
+    async with Engine.open(config.root, logger=log) as engine:
         # What is there now stays: the collector need not look at it again and again.
         gc.collect()
         gc.freeze()

@@ -1,0 +1,63 @@
+import pytest
+
+from tests.unit.api.wire import Wire
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("GET", "/containers/json?all=1", b"[]\n"),
+        ("GET", "/v1.24/volumes", b'{"Volumes":[],"Warnings":null}\n'),
+        ("GET", "/networks", b"[]\n"),
+        ("GET", "/plugins", b"[]\n"),
+        ("POST", "/containers/prune", b'{"ContainersDeleted":null,"SpaceReclaimed":0}\n'),
+        ("POST", "/networks/prune", b'{"NetworksDeleted":null}\n'),
+        ("POST", "/volumes/prune", b'{"SpaceReclaimed":0,"VolumesDeleted":null}\n'),
+        ("POST", "/build/prune", b'{"CachesDeleted":null,"SpaceReclaimed":0}\n'),
+    ],
+)
+async def test_there_is_nothing_of_it(wire: Wire, method: str, path: str, body: bytes) -> None:
+    reply = await wire.ask(method, path)
+    assert (reply.status, reply.body) == (200, body)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "message"),
+    [
+        ("GET", "/containers/abc/json", "No such container: abc"),
+        ("DELETE", "/containers/abc?force=1", "No such container: abc"),
+        ("POST", "/containers/abc/start", "No such container: abc"),
+        ("GET", "/networks/bridge", "network bridge not found"),
+        ("GET", "/volumes/v", "get v: no such volume"),
+        ("GET", "/exec/e/json", "No such exec instance: e"),
+    ],
+)
+async def test_what_is_named_does_not_exist(
+    wire: Wire, method: str, path: str, message: str
+) -> None:
+    reply = await wire.ask(method, path)
+    assert (reply.status, reply.message) == (404, message)
+
+
+@pytest.mark.parametrize("path", ["/swarm", "/services", "/nodes", "/tasks/x", "/secrets"])
+async def test_swarm_is_not_active(wire: Wire, path: str) -> None:
+    reply = await wire.ask("GET", path)
+    assert reply.status == 503
+    assert reply.message.startswith("This node is not a swarm manager.")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "what"),
+    [
+        ("POST", "/v1.41/build?t=x", "building images"),
+        ("POST", "/containers/create", "containers"),
+        ("POST", "/images/a/b:c/push", "pushing images"),
+        ("GET", "/images/search?term=x", "searching registries"),
+        ("GET", "/distribution/a/b/json", "asking registries"),
+        ("POST", "/auth", "logging in to registries"),
+        ("POST", "/session", "BuildKit's protocol"),
+    ],
+)
+async def test_what_cannot_be_done_says_so(wire: Wire, method: str, path: str, what: str) -> None:
+    reply = await wire.ask(method, path, body=b"{}")
+    assert (reply.status, reply.message) == (501, f"lamina does not implement {what} yet")
