@@ -26,7 +26,9 @@ def svg(results: Sequence[Result]) -> str:
     )
     # A ground of its own, so that it reads on a dark page too.
     _shape(root, "rect", width=WIDTH, height=height, fill="#ffffff")
-    caption = "Lamina's median as a part of dockerd's (dashed line): shorter is better"
+    caption = (
+        "Lamina's median as a part of dockerd's (dashed line), shorter is better; red: the goal"
+    )
     _text(root, caption, x=LABELS, y=18, fill=FAINT)
     for number, result in enumerate(results):
         top = TOP + number * STEP

@@ -1,0 +1,83 @@
+"""The benchmark runs, on small images: numbers nobody can reproduce are none."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from bench.fixtures import FULL, Fixtures
+from bench.measure import Result, Samples
+from bench.plot import svg
+from bench.report import as_json, conditions, insert_table, markdown
+from bench.rows import SCENARIOS, Row, titles
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.mark.timeout(240)
+def test_every_row_is_measured_on_both_engines(tmp_path: Path) -> None:
+    python_path = os.pathsep.join([str(ROOT), str(ROOT / "src")])
+    done = subprocess.run(
+        [sys.executable, "-m", "bench", "--quick", "--runs=1", f"--work={tmp_path}"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": python_path},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=230,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    rows = sum(len(scenario.rows) for scenario in SCENARIOS)
+    assert len(done.stdout.splitlines()) == 1 + rows
+
+
+def result(row: Row, dockerd: float, *lamina: float) -> Result:
+    return Result(row, "tag × 2", Samples((dockerd,)), Samples(lamina))
+
+
+def test_a_goal_is_met_by_the_median_and_a_limit_by_the_worst() -> None:
+    ratio = Row("tag", "", goal_ratio=0.5)
+    assert result(ratio, 2.0, 0.1, 1.0, 9.0).meets_goal is True
+    assert result(ratio, 2.0, 1.1).meets_goal is False
+    limit = Row("peak", "", "B", goal_bytes=200)
+    assert result(limit, 1.0, 100, 100, 201).meets_goal is False
+    assert result(limit, 1.0, 100, 100, 200).meets_goal is True
+    assert result(Row("start", ""), 1.0, 2.0).meets_goal is None
+
+
+def test_reports_say_the_same() -> None:
+    results = [result(Row("tag", "", goal_ratio=0.5), 2.0, 0.5, 0.25, 0.75)]
+    about = conditions(dockerd="20", lamina="0", base="x", runs=3)
+    table = markdown(results, about).splitlines()[2]
+    assert (
+        table
+        == "| tag × 2 | 2.00 s | 500 ms | 0.25 | ≤ 0.5 ✓ | 2.00 s – 2.00 s | 250 ms – 750 ms |"
+    )
+    (row,) = json.loads(as_json(results, about))["rows"]
+    assert (row["ratio"], row["lamina"]) == (0.25, [0.5, 0.25, 0.75])
+    texts = [element.text for element in ET.fromstring(svg(results)).iter() if element.text]
+    assert "tag × 2" in texts
+    assert "500 ms : 2.00 s" in texts
+
+
+def test_the_table_replaces_the_last_one(tmp_path: Path) -> None:
+    document = tmp_path / "doc.md"
+    text = (ROOT / "docs" / "performance.md").read_text()
+    document.write_text(text)
+    insert_table(document, "first\n")
+    insert_table(document, "second\n")
+    assert "second\n" in document.read_text()
+    assert "first\n" not in document.read_text()
+    assert document.read_text().startswith(text.split("<!--")[0])
+    document.write_text("no marks")
+    with pytest.raises(ValueError, match="no place"):
+        insert_table(document, "x")
+
+
+def test_titles_name_the_sizes() -> None:
+    made = Fixtures(ROOT, ROOT, (), ROOT, ROOT, "", FULL)
+    assert titles(made)["load"] == "load a 500 MB image of 25,000 entries"
