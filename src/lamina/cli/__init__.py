@@ -1,6 +1,7 @@
 """The command ``lamina``: one file a command, imported when it runs."""
 
 import importlib
+import keyword
 import sys
 from typing import NoReturn
 
@@ -10,9 +11,24 @@ from lamina import __version__
 from lamina.errors import LaminaError
 
 COMMANDS: dict[str, str] = {
+    "images": "List images.",
+    "inspect": "Show everything known about images.",
+    "history": "Show the steps that made an image.",
+    "tag": "Give an image another name.",
+    "rmi": "Remove names and images.",
+    "prune": "Remove images that nothing uses.",
+    "load": "Load the images of a tar archive.",
+    "save": "Write images to a tar archive.",
+    "import": "Make an image out of a root filesystem's tarball.",
+    "df": "Show disk use.",
+    "events": "Show events as they happen.",
+    "info": "Show what the engine is and can do.",
+    "version": "Show the versions of this program and of the engine.",
     "serve": "Serve the Docker Engine API.",
+    "completion": "Print the completion script of a shell.",
 }
-"""Commands and their summaries. ``some-command`` is `command` in ``lamina/cli/some_command.py``."""
+"""Commands and their summaries. ``some-command`` is `command` in ``lamina/cli/some_command.py``;
+a word that Python keeps for itself, as ``import``, has ``_`` behind it there."""
 
 
 class _Commands(click.Group):
@@ -28,7 +44,8 @@ class _Commands(click.Group):
     ) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        module = importlib.import_module(f"lamina.cli.{cmd_name.replace('-', '_')}")
+        name = cmd_name.replace("-", "_")
+        module = importlib.import_module(f"lamina.cli.{name}{'_' * keyword.iskeyword(name)}")
         command = module.command
         assert isinstance(command, click.Command)
         return command
