@@ -4,16 +4,23 @@ A change is written inside a transaction and, once that is committed, applied to
 memory; the two must say the same, which the tests check by reading the database anew.
 """
 
-from dataclasses import dataclass, replace
-from typing import Protocol
+# A change's two methods are described once, by `Change`.
+# ruff: noqa: D102
 
-from sqlalchemy import Connection, Table, delete, insert, update
-from sqlalchemy.dialects.sqlite import insert as upsert
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any, Protocol
+
+from sqlalchemy import Connection, Delete, Table, bindparam, delete, update
+from sqlalchemy.dialects.sqlite import Insert, insert
 
 from lamina.oci.digest import Digest
 from lamina.records import schema
 from lamina.records.catalogue import Catalogue, Image, Layer, Manifest, Tag
 from lamina.records.events import KEPT, forget_old
+
+Row = Mapping[str, Any]
 
 
 class Change(Protocol):
@@ -35,31 +42,29 @@ class PutLayer:
     layer: Layer
 
     def write(self, connection: Connection) -> None:
-        layer = self.layer
+        layer, diff_id = self.layer, str(self.layer.diff_id)
+        row = {"diff_id": diff_id, "size": layer.size, "tar_size": layer.tar_size}
+        _put(connection, schema.layers, [row])
         _put(
             connection,
-            schema.layers,
-            {"diff_id": str(layer.diff_id), "size": layer.size, "tar_size": layer.tar_size},
-        )
-        for blob in layer.blobs:
-            _put(
-                connection,
-                schema.layer_blobs,
+            schema.layer_blobs,
+            [
                 {
                     "digest": str(blob.digest),
-                    "diff_id": str(layer.diff_id),
+                    "diff_id": diff_id,
                     "media_type": blob.media_type,
                     "size": blob.size,
-                },
-            )
+                }
+                for blob in layer.blobs
+            ],
+        )
 
     def apply(self, catalogue: Catalogue) -> None:
         layer = self.layer
         known = catalogue.layers.get(layer.diff_id)
         if known is not None:
             by_digest = {blob.digest: blob for blob in (*known.blobs, *layer.blobs)}
-            blobs = tuple(by_digest[digest] for digest in sorted(by_digest, key=str))
-            layer = replace(layer, blobs=blobs)
+            layer = replace(layer, blobs=tuple(by_digest[digest] for digest in sorted(by_digest)))
         catalogue.add_layer(layer)
 
 
@@ -70,9 +75,9 @@ class RemoveLayer:
     diff_id: Digest
 
     def write(self, connection: Connection) -> None:
-        text = str(self.diff_id)
-        connection.execute(delete(schema.layer_blobs).where(schema.layer_blobs.c.diff_id == text))
-        connection.execute(delete(schema.layers).where(schema.layers.c.diff_id == text))
+        row = {"diff_id": str(self.diff_id)}
+        connection.execute(_delete(schema.layer_blobs, "diff_id"), row)
+        connection.execute(_delete(schema.layers, "diff_id"), row)
 
     def apply(self, catalogue: Catalogue) -> None:
         catalogue.remove_layer(self.diff_id)
@@ -85,29 +90,28 @@ class PutImage:
     image: Image
 
     def write(self, connection: Connection) -> None:
-        image = self.image
+        image, image_id = self.image, str(self.image.id)
+        row = {
+            "id": image_id,
+            "parent": _text(image.parent),
+            "created": image.created,
+            "size": image.size,
+            "os": image.platform.os,
+            "architecture": image.platform.architecture,
+            "variant": image.platform.variant,
+            "labels": None if image.labels is None else dict(image.labels),
+            "last_tagged": image.last_tagged,
+            "locally_built": image.locally_built,
+        }
+        _put(connection, schema.images, [row])
         _put(
             connection,
-            schema.images,
-            {
-                "id": str(image.id),
-                "parent": None if image.parent is None else str(image.parent),
-                "created": image.created,
-                "size": image.size,
-                "os": image.platform.os,
-                "architecture": image.platform.architecture,
-                "variant": image.platform.variant,
-                "labels": None if image.labels is None else dict(image.labels),
-                "last_tagged": image.last_tagged,
-                "locally_built": image.locally_built,
-            },
+            schema.image_layers,
+            [
+                {"image_id": image_id, "position": position, "diff_id": str(diff_id)}
+                for position, diff_id in enumerate(image.diff_ids)
+            ],
         )
-        for position, diff_id in enumerate(image.diff_ids):
-            _put(
-                connection,
-                schema.image_layers,
-                {"image_id": str(image.id), "position": position, "diff_id": str(diff_id)},
-            )
 
     def apply(self, catalogue: Catalogue) -> None:
         catalogue.add_image(self.image)
@@ -120,11 +124,10 @@ class RemoveImage:
     image_id: Digest
 
     def write(self, connection: Connection) -> None:
-        text = str(self.image_id)
-        images, rows = schema.images, schema.image_layers
-        connection.execute(delete(rows).where(rows.c.image_id == text))
-        connection.execute(update(images).where(images.c.parent == text).values(parent=None))
-        connection.execute(delete(images).where(images.c.id == text))
+        image_id = str(self.image_id)
+        connection.execute(_delete(schema.image_layers, "image_id"), {"image_id": image_id})
+        connection.execute(_ORPHAN, {"image_id": image_id})
+        connection.execute(_delete(schema.images, "id"), {"id": image_id})
 
     def apply(self, catalogue: Catalogue) -> None:
         for child in catalogue.children(self.image_id):
@@ -139,24 +142,16 @@ class PutManifest:
     manifest: Manifest
 
     def write(self, connection: Connection) -> None:
-        manifest = self.manifest
-        image_id = manifest.image_id
-        _put(
-            connection,
-            schema.manifests,
-            {
-                "digest": str(manifest.digest),
-                "media_type": manifest.media_type,
-                "size": manifest.size,
-                "image_id": None if image_id is None else str(image_id),
-            },
-        )
-        for child in sorted(manifest.children, key=str):
-            _put(
-                connection,
-                schema.manifest_children,
-                {"parent": str(manifest.digest), "child": str(child)},
-            )
+        manifest, digest = self.manifest, str(self.manifest.digest)
+        row = {
+            "digest": digest,
+            "media_type": manifest.media_type,
+            "size": manifest.size,
+            "image_id": _text(manifest.image_id),
+        }
+        _put(connection, schema.manifests, [row])
+        children = [{"parent": digest, "child": str(child)} for child in sorted(manifest.children)]
+        _put(connection, schema.manifest_children, children)
 
     def apply(self, catalogue: Catalogue) -> None:
         manifest = self.manifest
@@ -173,10 +168,9 @@ class RemoveManifest:
     digest: Digest
 
     def write(self, connection: Connection) -> None:
-        text = str(self.digest)
-        rows = schema.manifest_children
-        connection.execute(delete(rows).where(rows.c.parent == text))
-        connection.execute(delete(schema.manifests).where(schema.manifests.c.digest == text))
+        digest = str(self.digest)
+        connection.execute(_delete(schema.manifest_children, "parent"), {"parent": digest})
+        connection.execute(_delete(schema.manifests, "digest"), {"digest": digest})
 
     def apply(self, catalogue: Catalogue) -> None:
         catalogue.remove_manifest(self.digest)
@@ -191,17 +185,13 @@ class PutTag:
     value: Tag
 
     def write(self, connection: Connection) -> None:
-        target = self.value.target
-        _put(
-            connection,
-            schema.tags,
-            {
-                "name": self.name,
-                "tag": self.tag,
-                "image_id": str(self.value.image_id),
-                "target": None if target is None else str(target),
-            },
-        )
+        row = {
+            "name": self.name,
+            "tag": self.tag,
+            "image_id": str(self.value.image_id),
+            "target": _text(self.value.target),
+        }
+        _put(connection, schema.tags, [row])
 
     def apply(self, catalogue: Catalogue) -> None:
         catalogue.add_tag(self.name, self.tag, self.value)
@@ -215,8 +205,8 @@ class RemoveTag:
     tag: str
 
     def write(self, connection: Connection) -> None:
-        rows = schema.tags
-        connection.execute(delete(rows).where(rows.c.name == self.name, rows.c.tag == self.tag))
+        row = {"name": self.name, "tag": self.tag}
+        connection.execute(_delete(schema.tags, "name", "tag"), row)
 
     def apply(self, catalogue: Catalogue) -> None:
         catalogue.remove_tag(self.name, self.tag)
@@ -231,11 +221,8 @@ class PutRepoDigest:
     image_id: Digest
 
     def write(self, connection: Connection) -> None:
-        _put(
-            connection,
-            schema.repo_digests,
-            {"name": self.name, "digest": str(self.digest), "image_id": str(self.image_id)},
-        )
+        row = {"name": self.name, "digest": str(self.digest), "image_id": str(self.image_id)}
+        _put(connection, schema.repo_digests, [row])
 
     def apply(self, catalogue: Catalogue) -> None:
         catalogue.add_repo_digest(self.name, self.digest, self.image_id)
@@ -249,10 +236,8 @@ class RemoveRepoDigest:
     digest: Digest
 
     def write(self, connection: Connection) -> None:
-        rows = schema.repo_digests
-        connection.execute(
-            delete(rows).where(rows.c.name == self.name, rows.c.digest == str(self.digest))
-        )
+        row = {"name": self.name, "digest": str(self.digest)}
+        connection.execute(_delete(schema.repo_digests, "name", "digest"), row)
 
     def apply(self, catalogue: Catalogue) -> None:
         catalogue.remove_repo_digest(self.name, self.digest)
@@ -266,10 +251,8 @@ class SetLastTagged:
     time: int
 
     def write(self, connection: Connection) -> None:
-        images = schema.images
-        connection.execute(
-            update(images).where(images.c.id == str(self.image_id)).values(last_tagged=self.time)
-        )
+        row = {"image_id": str(self.image_id), "time": self.time}
+        connection.execute(_SET_LAST_TAGGED, row)
 
     def apply(self, catalogue: Catalogue) -> None:
         image = catalogue.images[self.image_id]
@@ -287,17 +270,14 @@ class AddEvent:
     attributes: dict[str, str]
 
     def write(self, connection: Connection) -> None:
-        newest = connection.execute(
-            insert(schema.events)
-            .values(
-                time=self.time,
-                type=self.type,
-                action=self.action,
-                actor_id=self.actor_id,
-                attributes=self.attributes,
-            )
-            .returning(schema.events.c.sequence)
-        ).scalar_one()
+        row = {
+            "time": self.time,
+            "type": self.type,
+            "action": self.action,
+            "actor_id": self.actor_id,
+            "attributes": self.attributes,
+        }
+        newest: int = connection.execute(_ADD_EVENT, row).scalar_one()
         if newest % (KEPT // 4) == 0:
             forget_old(connection, newest)
 
@@ -305,12 +285,52 @@ class AddEvent:
         """Events are read from the database."""
 
 
-def _put(connection: Connection, table: Table, values: dict[str, object]) -> None:
-    """Insert a row, or replace the one with the same primary key."""
+def _text(digest: Digest | None) -> str | None:
+    return None if digest is None else str(digest)
+
+
+def _put(connection: Connection, table: Table, rows: Iterable[Row]) -> None:
+    """Insert rows, or replace those with the same primary keys."""
+    for row in rows:
+        connection.execute(_upsert(table), row)
+
+
+@cache
+def _upsert(table: Table) -> Insert:
+    """The statement which inserts a row, or replaces the one with the same primary key.
+
+    Statements are made once: building one costs more than running it.
+    """
     keys = [column.name for column in table.primary_key]
-    others = {name: value for name, value in values.items() if name not in keys}
-    statement = upsert(table).values(values)
-    if others:
-        connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=others))
-    else:
-        connection.execute(statement.on_conflict_do_nothing())
+    statement = insert(table).values({column.name: bindparam(column.name) for column in table.c})
+    others = {
+        column.name: statement.excluded[column.name]
+        for column in table.c
+        if column.name not in keys
+    }
+    if not others:
+        return statement.on_conflict_do_nothing()
+    return statement.on_conflict_do_update(index_elements=keys, set_=others)
+
+
+@cache
+def _delete(table: Table, *columns: str) -> Delete:
+    """The statement which deletes the rows that have given values in `columns`."""
+    return delete(table).where(*(table.c[column] == bindparam(column) for column in columns))
+
+
+_ORPHAN = (
+    update(schema.images).where(schema.images.c.parent == bindparam("image_id")).values(parent=None)
+)
+_SET_LAST_TAGGED = (
+    update(schema.images)
+    .where(schema.images.c.id == bindparam("image_id"))
+    .values(last_tagged=bindparam("time"))
+)
+_ADD_EVENT = (
+    insert(schema.events)
+    .values(
+        {name: bindparam(name) for name in ("time", "type", "action", "actor_id", "attributes")}
+    )
+    .returning(schema.events.c.sequence)
+)

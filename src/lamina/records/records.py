@@ -24,6 +24,13 @@ from lamina.records.processes import Presence
 T = TypeVar("T")
 
 
+_NEXT_GENERATION = (
+    update(schema.state)
+    .values(generation=schema.state.c.generation + 1)
+    .returning(schema.state.c.generation)
+)
+
+
 class Transaction:
     """A write transaction in progress: the state it began with, and the changes made in it."""
 
@@ -199,10 +206,7 @@ class Records:
     def _transact(
         self, connection: Connection, function: Callable[[Transaction], T]
     ) -> tuple[T, Transaction, int]:
-        table = schema.state
-        generation: int = connection.execute(
-            update(table).values(generation=table.c.generation + 1).returning(table.c.generation)
-        ).scalar_one()
+        generation: int = connection.execute(_NEXT_GENERATION).scalar_one()
         catalogue = self._catalogue
         if catalogue.generation != generation - 1:
             catalogue = read_catalogue(connection)
