@@ -12,6 +12,7 @@ ZERO_UNIX: Final = -62135596800
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _FRACTION = re.compile(r"\.([0-9]+)")
+_UTC_OFFSET = re.compile(r"[+-]00:00\Z")
 _RFC3339 = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?"
     r"(?:Z|[+-][0-9]{2}:[0-9]{2})"
@@ -51,12 +52,13 @@ def format_unix(nanoseconds: int | None) -> str:
     if nanoseconds is None:
         return ZERO
     seconds, fraction = divmod(nanoseconds, 1_000_000_000)
-    text = (_EPOCH + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S")
+    text = (_EPOCH + timedelta(seconds=seconds)).replace(tzinfo=None).isoformat()
     return f"{text}{f'.{fraction:09d}'.rstrip('0') if fraction else ''}Z"
 
 
 def as_go_prints(text: str) -> str:
-    """`text` as Go prints the moment it tells: the same offset, no trailing zeros."""
+    """`text` as Go prints it again: the same offset (``Z`` for none), no trailing zeros."""
     if parse_timestamp(text) is None:
         return ZERO
-    return _FRACTION.sub(lambda match: match[0].rstrip("0").rstrip("."), text)
+    text = _FRACTION.sub(lambda match: match[0].rstrip("0").rstrip("."), text)
+    return _UTC_OFFSET.sub("Z", text)

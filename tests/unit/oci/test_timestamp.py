@@ -3,7 +3,15 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 from hypothesis import given, strategies as st
 
-from lamina.oci.timestamp import ZERO, format_timestamp, parse_timestamp
+from lamina.oci.timestamp import (
+    ZERO,
+    ZERO_UNIX,
+    as_go_prints,
+    format_timestamp,
+    format_unix,
+    parse_timestamp,
+    parse_unix,
+)
 
 
 @pytest.mark.parametrize(
@@ -65,3 +73,49 @@ def test_format(moment: datetime, text: str) -> None:
 @given(st.datetimes(min_value=datetime(2, 1, 1), timezones=st.just(UTC)))  # noqa: DTZ001
 def test_round_trip(moment: datetime) -> None:
     assert parse_timestamp(format_timestamp(moment)) == moment
+
+
+@pytest.mark.parametrize(
+    ("text", "nanoseconds"),
+    [
+        ("1970-01-01T00:00:00Z", 0),
+        ("1970-01-01T00:00:01.000000001Z", 1_000_000_001),
+        ("1970-01-01T01:00:00.5+01:00", 500_000_000),
+        ("1969-12-31T23:59:59.75Z", -250_000_000),
+        (ZERO, None),
+        ("yesterday", None),
+    ],
+)
+def test_unix_nanoseconds_of_a_text(text: str, nanoseconds: int | None) -> None:
+    assert parse_unix(text) == nanoseconds
+
+
+FIRST, LAST = -62_104_060_800, 253_402_300_799
+"""The years 2 to 9999 in unix seconds."""
+
+
+@given(st.integers(FIRST * 10**9, LAST * 10**9))
+def test_unix_nanoseconds_survive_a_round_trip(nanoseconds: int) -> None:
+    text = format_unix(nanoseconds)
+    assert parse_unix(text) == nanoseconds
+    assert as_go_prints(text) == text
+
+
+def test_no_time_is_gos_zero_time() -> None:
+    assert format_unix(None) == ZERO
+    assert format_unix(ZERO_UNIX * 10**9) == ZERO
+
+
+@pytest.mark.parametrize(
+    ("text", "printed"),
+    [
+        ("2026-11-23T23:09:00.120000000Z", "2026-11-23T23:09:00.12Z"),
+        ("2026-11-23T23:09:00.000Z", "2026-11-23T23:09:00Z"),
+        ("2026-11-23T23:09:00.10+05:30", "2026-11-23T23:09:00.1+05:30"),
+        ("2026-11-23T23:09:00+00:00", "2026-11-23T23:09:00Z"),
+        ("", ZERO),
+        ("2026-11-23", ZERO),
+    ],
+)
+def test_as_go_prints(text: str, printed: str) -> None:
+    assert as_go_prints(text) == printed
