@@ -37,7 +37,7 @@ def cut(raw: bytes) -> list[bytes]:
 
 def mangled(raw: bytes, *, seed: int) -> bytes:
     """`raw` with a few bytes changed, the same for the same seed."""
-    chance = random.Random(seed)  # noqa: S311
+    chance = random.Random(seed)
     changed = bytearray(raw)
     for _ in range(chance.randint(1, 4)):
         changed[chance.randrange(len(changed))] = chance.choice(b'{}[]":,0-9nt\\x\xff\x00')
