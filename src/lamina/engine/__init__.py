@@ -1,4 +1,4 @@
-"""`Engine`: the operations of the Image API in this process; one file a verb where it is more than a call."""
+"""`Engine`: the Image API in this process; one file a verb where it is more than a call."""
 
 from lamina.engine.engine import Engine
 

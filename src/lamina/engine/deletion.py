@@ -1,7 +1,7 @@
 """`image_delete` and `image_prune`: which names and images go, by dockerd's rules.
 
-The rules look at names and images as they are after the steps before; `Deletion` holds that state in
-front of the catalogue and collects the changes that lead to it.
+The rules look at names and images as they are after the steps before; `Deletion` holds that state
+in front of the catalogue and collects the changes that lead to it.
 """
 
 from collections import Counter
@@ -58,7 +58,7 @@ class Deletion:
         return items
 
     def prune(self, filters: Filters | None) -> ImagePruneResponse:
-        """Remove every image that is unused and that `filters` let through. Raises InvalidFilter."""
+        """Remove every unused image that `filters` let through. Raises InvalidFilter."""
         wanted = _prune_condition(filters, self._now)
         dangling_only = FilterSet.check(filters, _PRUNE_FILTERS).boolean("dangling", default=True)
         items: list[ImageDeleteResponseItem] = []
@@ -99,23 +99,21 @@ class Deletion:
         self, image: Image, reference: Reference, items: list[ImageDeleteResponseItem]
     ) -> None:
         """Remove one name, and with the last tag of a repository its names by digest."""
-        self._untag(image, reference, items)
+        self._untag(reference, items)
         self._tell("untag", image)
         if reference.digest is not None:
             return
         same_repository = [name for name in self._names(image) if name.name == reference.name]
         if not any(name.digest is None for name in same_repository):
             for name in same_repository:
-                self._untag(image, name, items)
+                self._untag(name, items)
 
     def _untag_all(self, image: Image, items: list[ImageDeleteResponseItem]) -> None:
         for name in self._names(image):
-            self._untag(image, name, items)
+            self._untag(name, items)
             self._tell("untag", image)
 
-    def _untag(
-        self, image: Image, reference: Reference, items: list[ImageDeleteResponseItem]
-    ) -> None:
+    def _untag(self, reference: Reference, items: list[ImageDeleteResponseItem]) -> None:
         if (digest := reference.digest) is not None:
             reference = reference.without_tag_and_digest().with_digest(digest)
             self.changes.append(RemoveRepoDigest(reference.name, digest))

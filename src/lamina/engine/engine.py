@@ -77,7 +77,7 @@ class Engine:
         nanoseconds. Raises Unavailable if the root belongs to a newer version or stays locked.
         """
         logger = logger or logging.getLogger("lamina")
-        root = root.absolute()
+        root = root.absolute()  # noqa: ASYNC240 - reads the working directory, once
         root.mkdir(parents=True, exist_ok=True, mode=0o711)
         blobs = LocalStore(root / "content")
         async with Records.open(root, blobs, logger=logger) as records:
@@ -121,7 +121,7 @@ class Engine:
     async def image_delete(
         self, name: str, *, force: bool = False, noprune: bool = False
     ) -> list[ImageDeleteResponseItem]:
-        """Untag or delete an image; its blobs that nothing else needs are gone when this returns."""
+        """Untag or delete an image; blobs that nothing else needs are gone when this returns."""
         now = self._resources.now()
 
         def delete(
@@ -163,9 +163,9 @@ class Engine:
         all: bool = False,
         filters: Filters | None = None,
         shared_size: bool = False,
-        digests: bool = False,
+        digests: bool = False,  # noqa: ARG002 - names by digest are always given, as in dockerd
     ) -> list[ImageSummary]:
-        """The images. `digests` changes nothing, as in dockerd: names by digest are always given."""
+        """The images, newest first."""
         return list_images(
             self._records.catalogue,
             all_images=all,

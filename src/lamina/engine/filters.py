@@ -33,7 +33,7 @@ class FilterSet:
     def __getitem__(self, name: str) -> tuple[str, ...]:
         return self.values.get(name, ())
 
-    def boolean(self, name: str, default: bool) -> bool:
+    def boolean(self, name: str, *, default: bool) -> bool:
         """The one value of a filter that is true or false. Raises InvalidFilter."""
         texts = self[name]
         if not texts:
@@ -69,7 +69,7 @@ def _has_label(labels: Mapping[str, str], text: str) -> bool:
 
 
 def glob(pattern: str) -> re.Pattern[str]:
-    """A pattern of Go's ``path.Match``: ``*`` and ``?`` do not cross ``/``. Raises InvalidParameter."""
+    """A pattern of Go's ``path.Match``: no wildcard crosses ``/``. Raises InvalidParameter."""
     out: list[str] = []
     position = 0
     while position < len(pattern):
@@ -139,8 +139,8 @@ _CALENDAR_TIME = re.compile(
 def parse_time(text: str, now: int) -> int:
     """Unix nanoseconds of a time as clients write it.
 
-    A Go duration (that long before `now`), RFC 3339 and its shortened forms (in UTC where no zone is
-    given), or unix seconds with up to nine decimals. Raises InvalidParameter.
+    A Go duration (that long before `now`), RFC 3339 and its shortened forms (in UTC where no zone
+    is given), or unix seconds with up to nine decimals. Raises InvalidParameter.
     """
     if text == "0":
         return 0

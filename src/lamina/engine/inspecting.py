@@ -48,7 +48,7 @@ def image_history(
 ) -> list[HistoryResponseItem]:
     """The steps of an image, newest first; the IDs of parents that are known here are filled in.
 
-    Raises InvalidManifest where the configuration's history has more layers than its root filesystem.
+    Raises InvalidManifest where the history has more layers than the root filesystem.
     """
     items = [
         HistoryResponseItem(

@@ -93,7 +93,7 @@ def system_info(
         driver=GRAPH_DRIVER,
         driver_status=[],
         plugins={"Volume": [], "Network": [], "Authorization": None, "Log": []},
-        nfd=len(os.listdir("/proc/self/fd")),
+        nfd=sum(1 for _ in Path("/proc/self/fd").iterdir()),
         system_time=format_unix(now),
         kernel_version=host.kernel_version,
         operating_system=host.operating_system,

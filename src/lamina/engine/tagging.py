@@ -30,7 +30,10 @@ def check_new_tag(reference: Reference) -> None:
 
 
 def tag_image(transaction: Transaction, name: str, repo: str, tag: str, now: int) -> None:
-    """Let ``repo:tag`` lead to the image that `name` means. Raises ImageNotFound, InvalidParameter."""
+    """Let ``repo:tag`` lead to the image that `name` means.
+
+    Raises ImageNotFound, InvalidReference, InvalidParameter.
+    """
     catalogue = transaction.catalogue
     image = find_image(catalogue, name)
     reference = parse_new_tag(repo, tag)
@@ -38,7 +41,7 @@ def tag_image(transaction: Transaction, name: str, repo: str, tag: str, now: int
 
 
 def _target_of(catalogue: Catalogue, image: Image, name: str) -> Digest | None:
-    """What the name by which the image was found came with, so that the new name can be pushed alike."""
+    """What the name that found the image came with, so that the new name can be pushed alike."""
     if is_id_of(image.id, name):
         return None
     reference = Reference.parse(name).with_default_tag()

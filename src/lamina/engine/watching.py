@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import AsyncGenerator, Callable, Mapping
+from functools import partial
 
 import msgspec
 
@@ -49,7 +50,7 @@ async def watch_events(
     sequence = 0 if replay else records.read(last_sequence)
     while True:
         ended = end is not None and now() > end
-        for event in records.read(lambda connection: events_after(connection, sequence)):
+        for event in records.read(partial(events_after, sequence=sequence)):
             sequence = event.sequence
             if begin is not None and event.time < begin:
                 continue
@@ -111,7 +112,7 @@ def _matches_actor(event: Event, filters: FilterSet, kind: str) -> bool:
 
 
 def _matches_image(event: Event, filters: FilterSet) -> bool:
-    """The filter ``image`` takes an ID or a name, with or without tag, of image and container events."""
+    """The filter ``image`` takes an ID or a name, with or without tag."""
     if "image" not in filters:
         return True
     names: Mapping[str, str] = event.attributes

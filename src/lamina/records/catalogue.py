@@ -137,15 +137,18 @@ class Catalogue:
     # What `changes` call; nobody else.
 
     def add_layer(self, layer: Layer) -> None:
+        """Add a layer, or replace it."""
         self.layers[layer.diff_id] = layer
         self._layer_blobs.update((blob.digest, layer.diff_id) for blob in layer.blobs)
 
     def remove_layer(self, diff_id: Digest) -> None:
+        """Forget a layer, if it is there."""
         layer = self.layers.pop(diff_id, None)
         for blob in layer.blobs if layer else ():
             self._layer_blobs.pop(blob.digest, None)
 
     def add_image(self, image: Image) -> None:
+        """Add an image, or replace it."""
         self.remove_image(image.id)
         self.images[image.id] = image
         if image.parent is not None:
@@ -155,6 +158,7 @@ class Catalogue:
         self._sorted_ids = None
 
     def remove_image(self, image_id: Digest) -> None:
+        """Forget an image, if it is there; its names are the caller's to remove before."""
         image = self.images.pop(image_id, None)
         if image is None:
             return
@@ -167,22 +171,26 @@ class Catalogue:
         self._sorted_ids = None
 
     def add_manifest(self, manifest: Manifest) -> None:
+        """Add a manifest or index, or replace it."""
         self.remove_manifest(manifest.digest)
         self.manifests[manifest.digest] = manifest
         if manifest.image_id is not None:
             self._image_manifests[manifest.image_id].add(manifest.digest)
 
     def remove_manifest(self, digest: Digest) -> None:
+        """Forget a manifest or index, if it is there."""
         old = self.manifests.pop(digest, None)
         if old is not None and old.image_id is not None:
             self._image_manifests[old.image_id].discard(digest)
 
     def add_tag(self, name: str, tag: str, value: Tag) -> None:
+        """Let a tag of the repository `name` lead to `value`; one that exists moves."""
         self.remove_tag(name, tag)
         self.tags.setdefault(name, {})[tag] = value
         self._add_name(value.image_id, Reference.parse(name).with_tag(tag))
 
     def remove_tag(self, name: str, tag: str) -> None:
+        """Take a tag away, if it is there."""
         old = self.tags.get(name, {}).pop(tag, None)
         if old is not None:
             self._drop_name(old.image_id, Reference.parse(name).with_tag(tag))
@@ -190,11 +198,13 @@ class Catalogue:
                 del self.tags[name]
 
     def add_repo_digest(self, name: str, digest: Digest, image_id: Digest) -> None:
+        """Let a name by digest lead to an image."""
         self.remove_repo_digest(name, digest)
         self.repo_digests.setdefault(name, {})[digest] = image_id
         self._add_name(image_id, Reference.parse(name).with_digest(digest))
 
     def remove_repo_digest(self, name: str, digest: Digest) -> None:
+        """Take a name by digest away, if it is there."""
         old = self.repo_digests.get(name, {}).pop(digest, None)
         if old is not None:
             self._drop_name(old, Reference.parse(name).with_digest(digest))

@@ -11,7 +11,7 @@ MAX_CONFIG_SIZE = 8 << 20
 
 
 class ImageConfigs:
-    """The configurations of images by image ID, the last used `capacity` bytes of them in memory."""
+    """Configurations by image ID; those used last are kept, up to `capacity` bytes of JSON."""
 
     def __init__(self, blobs: BlobStore, *, capacity: int = 16 << 20) -> None:
         self._blobs = blobs

@@ -1,8 +1,8 @@
 """What nothing needs any more: mark and sweep as pure functions over a `Catalogue`.
 
 Roots are the images, the tags and digest names with the manifests they came with, and leases. An
-image needs its configuration, the blobs of its layers and its manifests; a manifest or index what it
-refers to.
+image needs its configuration, the blobs of its layers and its manifests; a manifest or index what
+it refers to.
 """
 
 from collections.abc import Iterable, Iterator

@@ -13,8 +13,8 @@ def image_event(
 ) -> AddEvent:
     """An event about an image; its labels are among the attributes while it exists.
 
-    `name` is what dockerd puts there: the familiar reference for ``tag``, else the image ID. `time` is
-    in unix nanoseconds.
+    `name` is what dockerd puts there: the familiar reference for ``tag``, else the image ID.
+    `time` is in unix nanoseconds.
     """
     attributes = dict(image.labels or {}) if image is not None else {}
     attributes["name"] = name
@@ -26,7 +26,7 @@ def image_event(
 def put_tag(
     transaction: Transaction, image: Image, reference: Reference, *, target: Digest | None, now: int
 ) -> None:
-    """Let a tagged reference lead to an image, and tell. `target`: the manifest or index behind it."""
+    """Let a tagged reference lead to an image, and tell; `target`: what is behind the tag."""
     if reference.tag is None:
         raise InvalidParameter(f"{reference} has no tag")
     transaction.do(PutTag(reference.name, reference.tag, Tag(image.id, target)))

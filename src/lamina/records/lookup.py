@@ -13,9 +13,10 @@ _ID_PREFIX = re.compile(r"(?:sha256:)?([0-9a-f]{1,64})")
 
 
 def find_image(catalogue: Catalogue, name: str) -> Image:
-    """The image that `name` means: a full ID, a reference (``latest`` by default), or the beginning of an ID.
+    """The image that `name` means.
 
-    Raises ImageNotFound (also where several IDs begin so), InvalidReference.
+    A full ID, else a reference (``latest`` by default), else the beginning of an ID. Raises
+    ImageNotFound (also where several IDs begin so), InvalidReference.
     """
     if _FULL_ID.fullmatch(name):
         return _by_id(catalogue, Digest.parse(f"sha256:{name}"))

@@ -1,4 +1,4 @@
-"""Which processes use a root, so that what a dead one left behind can be told from work in progress.
+"""Which processes use a root, to tell what a dead one left behind from work in progress.
 
 Each process that opens a root holds a lock on a file of its own. The kernel drops the lock when the
 process ends, however it ends; a process ID could be reused, or belong to another PID namespace.
@@ -18,7 +18,7 @@ class Presence:
         self._directory = directory
         self.id = uuid4().hex
         self._path = directory / self.id
-        # Created under a name that nobody looks at: a file must never be seen before its lock is held.
+        # Created under a name that nobody looks at: no file is seen before its lock is held.
         unlocked = directory / f".{self.id}"
         self._file = os.open(unlocked, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         fcntl.flock(self._file, fcntl.LOCK_EX)

@@ -35,7 +35,7 @@ state = Table(
     Column("generation", BigInteger, nullable=False),
     Column("engine_id", String, nullable=False),
 )
-"""One row. `generation` counts the write transactions: whoever remembers it knows if anything changed."""
+"""One row. `generation` counts the write transactions: who remembers it can tell a change."""
 
 images = Table(
     "images",
@@ -51,7 +51,7 @@ images = Table(
     Column("last_tagged", BigInteger),
     Column("locally_built", Boolean, nullable=False),
 )
-"""`id` is the digest of the image's configuration; `created` is the time that configuration states."""
+"""`id` is the digest of the image's configuration; `created` is the time which that states."""
 
 layers = Table(
     "layers",
@@ -60,7 +60,7 @@ layers = Table(
     Column("size", BigInteger, nullable=False),
     Column("tar_size", BigInteger, nullable=False),
 )
-"""`size` is the sum of file sizes that dockerd reports, `tar_size` the length of the uncompressed tar."""
+"""`size` is the sum of file sizes that dockerd reports, `tar_size` the length of the tar."""
 
 layer_blobs = Table(
     "layer_blobs",
@@ -159,7 +159,8 @@ def migrate(connection: Connection) -> None:
         version = connection.execute(select(state.c.schema_version)).scalar_one()
     if version > len(MIGRATIONS):
         raise Unavailable(
-            f"the data root was written by a newer lamina (schema {version}, this one knows {len(MIGRATIONS)})"
+            "the data root was written by a newer lamina"
+            f" (schema {version}, this one knows {len(MIGRATIONS)})"
         )
     for step in MIGRATIONS[version:]:
         step(connection)

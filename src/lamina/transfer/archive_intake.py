@@ -1,8 +1,8 @@
 """An image archive taken apart while it arrives, in one pass and whatever the order of its members.
 
-Members which can only be JSON are kept in memory, within limits; everything else may be a layer, and
-goes to the content store and through a scan at once. What the members mean is told later, when all
-are known, by `lamina.transfer.archived`.
+Members which can only be JSON are kept in memory, within limits; everything else may be a layer,
+and goes to the content store and through a scan at once. What the members mean is told later, when
+all are known, by `lamina.transfer.archived`.
 """
 
 import asyncio
@@ -68,7 +68,7 @@ class Members:
     by_path: Mapping[str, Member]
 
     def resolve(self, path: str) -> Document | NoLayer | StoredLayer | None:
-        """The member at `path`, links followed; None if there is none. Raises InvalidArchive on loops."""
+        """The member at `path`, links followed; None if there is none. Raises InvalidArchive."""
         current = posixpath.normpath(path)
         for _ in range(_MAX_LINKS):
             member = self.by_path.get(current)
@@ -90,9 +90,9 @@ class Members:
 class ArchiveIntake:
     """Takes an archive's bytes, compressed or not; for use in a worker thread.
 
-    `loop` is the event loop on which the caller waits meanwhile: the store and the records live there.
-    `known` gives the layer of a blob which the store has already, so that its bytes in the archive are
-    passed over; `stored` is told of every layer that was published, wanted or not.
+    `loop` is the event loop on which the caller waits meanwhile: the store and the records live
+    there. `known` gives the layer of a blob which the store has already, so that its bytes in the
+    archive are passed over; `stored` is told of every layer that was published, wanted or not.
     """
 
     def __init__(

@@ -15,7 +15,7 @@ def image_record(
     parent: Digest | None = None,
     locally_built: bool = False,
 ) -> Image:
-    """What the records keep of an image. `layers`: those of the configuration's diff IDs, in order."""
+    """What the records keep of an image; `layers` are those of its diff IDs, in order."""
     diff_ids = tuple(layer.diff_id for layer in layers)
     return Image(
         id=config.digest,

@@ -1,7 +1,7 @@
-"""The oldest format of `docker save`: a directory per layer with ``json`` and ``layer.tar``, no manifest.
+"""The oldest format of `docker save`: no manifest, a directory per layer (``json``, ``layer.tar``).
 
-Every directory is an image of its own, whose ``json`` names its parent and is, but for a few keys, the
-configuration; ``repositories`` gives the tags.
+Every directory is an image of its own, whose ``json`` names its parent and is, but for a few keys,
+the configuration; ``repositories`` gives the tags.
 """
 
 import posixpath

@@ -1,4 +1,4 @@
-"""`image_load`: an archive of images into the store, in one pass, then into the records, in one change."""
+"""`image_load`: an archive into the store, in one pass, then into the records, in one change."""
 
 import asyncio
 import contextlib
@@ -41,12 +41,14 @@ async def load_images(
 ) -> list[str]:
     """Load every image of `tarball`; returns their names, or their IDs where the last has no name.
 
-    Nothing is recorded unless all of it is sound. Raises InvalidArchive and other CorruptData errors.
+    Nothing is recorded unless all of it is sound. Raises InvalidArchive and other CorruptData.
     """
     stored: set[Digest] = set()
     try:
         async with resources.records.lease() as lease:
-            members = await _take_apart(resources, lease, tarball, stored, quiet, report)
+            members = await _take_apart(
+                resources, lease, tarball, stored=stored, quiet=quiet, report=report
+            )
             archive = _read_archive(members, resources.platform)
             ready = [await _ready(lease, members, image) for image in archive.images]
             for image in ready:
@@ -67,6 +69,7 @@ async def _take_apart(
     resources: Resources,
     lease: Lease,
     tarball: ByteSource,
+    *,
     stored: set[Digest],
     quiet: bool,
     report: Report,
@@ -95,7 +98,7 @@ async def _take_apart(
 
 
 async def _known_layer(resources: Resources, lease: Lease, blob: Digest) -> StoredLayer | None:
-    """The layer that a blob holds, if both the records and the store have it; protected from then on."""
+    """The layer of a blob, if both the records and the store have it; protected from then on."""
     layer = resources.records.catalogue.layer_of_blob(blob)
     if layer is None:
         return None

@@ -1,4 +1,4 @@
-"""The OCI image layout (image-spec, image-layout.md): ``index.json`` leads to manifests and blobs."""
+"""The OCI image layout (image-layout.md): ``index.json`` leads to manifests and blobs."""
 
 from dataclasses import dataclass, field
 from typing import Final
@@ -23,7 +23,7 @@ _MAX_DEPTH: Final = 8
 
 @dataclass(slots=True)
 class Layout:
-    """What an OCI layout holds. `targets` are the names with the manifest or index each stands for."""
+    """What an OCI layout holds; `targets` are names and the manifest or index each stands for."""
 
     images: list[ArchivedImage] = field(default_factory=list)
     manifests: dict[Digest, Manifest | Index] = field(default_factory=dict)
@@ -33,8 +33,8 @@ class Layout:
 def read_oci_layout(members: Members, index: bytes, platform: Platform) -> Layout:
     """Everything that ``index.json`` leads to, as far as the archive holds it.
 
-    Of an index with several platforms the one for `platform` becomes the image that its names lead to,
-    else its first; the whole index is kept beside. Raises InvalidArchive, InvalidManifest.
+    Of an index with several platforms the one for `platform` becomes the image that its names lead
+    to, else its first; the whole index is kept beside. Raises InvalidArchive, InvalidManifest.
     """
     layout = Layout()
     images: dict[Digest, ArchivedImage] = {}
@@ -55,7 +55,7 @@ def read_oci_layout(members: Members, index: bytes, platform: Platform) -> Layou
 def _read_tree(
     members: Members, descriptor: Descriptor, layout: Layout, platform: Platform, *, depth: int
 ) -> Manifest | None:
-    """Remember what `descriptor` leads to; returns the image manifest which it stands for here."""
+    """Remember what `descriptor` leads to; returns the image manifest it stands for here."""
     if depth > _MAX_DEPTH:
         raise InvalidArchive("invalid archive: indexes are nested too deeply")
     raw = members.document(blob_path(descriptor.digest))
@@ -104,7 +104,7 @@ def _config(members: Members, manifest: Manifest) -> ImageConfig:
 
 
 def _name(descriptor: Descriptor) -> Reference | None:
-    """The name a descriptor is annotated with; a bare tag names no repository and does not count."""
+    """The name a descriptor is annotated with; a bare tag names no repository: none."""
     annotations = descriptor.annotations or {}
     text = annotations.get(IMAGE_NAME) or annotations.get(REF_NAME, "")
     if not text or not any(mark in text for mark in ":/"):

@@ -1,9 +1,10 @@
 """`image_get` and `image_get_all`: images as one tar archive, for every reader there is.
 
-The archive is an OCI image layout, today's `docker save` format (``manifest.json``) and the format of
-the API's document (a directory per layer, ``repositories``) at once. Every blob stands in it once, as
-it lies in the store, under ``blobs/``; the other formats name it or link to it. What readers need first
-comes first, so that the archive can be read in one pass. The same images give the same bytes.
+The archive is an OCI image layout, today's `docker save` format (``manifest.json``) and the format
+of the API's document (a directory per layer, ``repositories``) at once. Every blob stands in it
+once, as it lies in the store, under ``blobs/``; the other formats name it or link to it. What
+readers need first comes first, so that the archive can be read in one pass. The same images give
+the same bytes.
 """
 
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence

@@ -36,7 +36,7 @@ class _V1Image(msgspec.Struct, omit_defaults=True):
     comment: str = ""
     created: str = msgspec.field(default_factory=lambda: ZERO)
     container: str = ""
-    container_config: ContainerConfig = msgspec.field(default_factory=lambda: ContainerConfig())
+    container_config: ContainerConfig = msgspec.field(default_factory=ContainerConfig)
     docker_version: str = ""
     author: str = ""
     config: ContainerConfig | None = None
