@@ -5,6 +5,7 @@ one HTTP chunk unless the size of the reply was announced.
 """
 
 from collections.abc import AsyncIterator
+from time import perf_counter
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
@@ -69,7 +70,8 @@ class Exchange:
         self._broken = False
         self._left = 0
         self._ended = False
-        self.since = connection._loop.time()  # noqa: SLF001
+        # Not the loop's clock, which knows milliseconds only.
+        self.since = perf_counter()
         self.method: str = message.method
         self.target: str = message.path
         path, _, self._query_text = message.path.partition("?")

@@ -10,6 +10,7 @@ import contextlib
 import logging
 import socket
 import ssl
+from time import perf_counter
 from typing import Protocol
 
 from lamina.api.absent import absent_routes
@@ -132,7 +133,7 @@ class Server:
     def log(self, exchange: Exchange, *, aborted: bool) -> None:
         """Write down that a request is over."""
         if self._access_log is not None:
-            seconds = asyncio.get_running_loop().time() - exchange.since
+            seconds = perf_counter() - exchange.since
             self._access_log.log(exchange, seconds=seconds, aborted=aborted)
 
     def _fail(self, exchange: Exchange, status: int, message: str, *, plain: bool = False) -> None:

@@ -62,7 +62,7 @@ class Endless(list[bytes]):
 
     taken = 0
 
-    def __iter__(self) -> "Endless":  # type: ignore[override]
+    def __iter__(self) -> "Endless":
         return self
 
     def __next__(self) -> bytes:
