@@ -1,3 +1,48 @@
-"""Lamina, a container-image engine: library, Docker-compatible daemon and typed client."""
+"""Lamina, a container-image engine: library, Docker-compatible daemon and typed client.
+
+The public names: `Engine` works on a data root in this process, `Client` speaks to any Docker Engine;
+both are an `ImageApi` and a `SystemApi`. `Reference` and `Digest` are the values they deal in, `errors`
+what they raise. They are imported when they are first used, so that ``import lamina`` costs nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lamina import errors
+    from lamina.client import Client
+    from lamina.engine import Engine
+    from lamina.image_api import ImageApi
+    from lamina.oci.digest import Digest
+    from lamina.oci.reference import Reference
+    from lamina.system_api import SystemApi
 
 __version__ = "0.1.0.dev0"
+
+__all__ = [
+    "Client",
+    "Digest",
+    "Engine",
+    "ImageApi",
+    "Reference",
+    "SystemApi",
+    "__version__",
+    "errors",
+]
+
+_HOMES = {
+    "Client": "lamina.client",
+    "Digest": "lamina.oci.digest",
+    "Engine": "lamina.engine",
+    "ImageApi": "lamina.image_api",
+    "Reference": "lamina.oci.reference",
+    "SystemApi": "lamina.system_api",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name == "errors":
+        return import_module("lamina.errors")
+    if (home := _HOMES.get(name)) is not None:
+        return getattr(import_module(home), name)
+    raise AttributeError(f"module 'lamina' has no attribute {name!r}")
