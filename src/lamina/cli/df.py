@@ -50,12 +50,19 @@ def command(target: Target, *, format_: str, verbose: bool) -> None:
 
 
 def _every_image(usage: "SystemDataUsage") -> str:
+    import msgspec
+
     from lamina.cli.image_rows import HEADINGS, image_rows
     from lamina.cli.table import Table
 
     fields = ["Repository", "Tag", "ID", "CreatedSince", "Size"]
     table = Table(HEADINGS, [*fields, "SharedSize", "UniqueSize", "Containers"])
-    rows = image_rows(usage.images or [], now=time.time(), no_trunc=False, digests=False)
+    # One row an image: what it takes up is told once.
+    images = [
+        msgspec.structs.replace(image, repo_tags=image.repo_tags[:1], repo_digests=[])
+        for image in usage.images or []
+    ]
+    rows = image_rows(images, now=time.time(), no_trunc=False, digests=False)
     return f"Images space usage:\n\n{table.render(list(rows))}"
 
 

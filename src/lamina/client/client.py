@@ -34,7 +34,7 @@ class Client(ImageCalls, SystemCalls):
 
         `host` is ``unix:///path``, ``tcp://host[:port]``, ``http://…`` or ``https://…``; `tls`
         makes ``tcp`` mean HTTPS. The newest API version that both know is spoken, or `api_version`
-        where it is given. Raises InvalidParameter (host, version, files of `tls`), NotImplementedHere (an
+        where it is given. Raises InvalidParameter (host, version, `tls`), NotImplementedHere (an
         engine older than API 1.24), Unavailable.
         """
         address = Address.parse(host, tls=tls is not None)

@@ -1,12 +1,14 @@
 """What an engine tells about itself, over HTTP."""
 
 import contextlib
+import time
 from collections.abc import AsyncGenerator, Sequence
 
 from lamina.api.versions import ApiVersion
 from lamina.client import replies
 from lamina.client.connection import Connection, Messages
 from lamina.client.images import encode_filters
+from lamina.client.moments import unix_time
 from lamina.image_api import Filters
 from lamina.models import EventMessage, SystemDataUsage, SystemInfo, SystemPing, SystemVersion
 
@@ -39,7 +41,12 @@ class SystemCalls:
         self, *, since: str = "", until: str = "", filters: Filters | None = None
     ) -> AsyncGenerator[EventMessage, None]:
         """Events as they happen, after those kept since `since`; ends at `until`, else never."""
-        given = {"since": since, "until": until, "filters": encode_filters(filters)}
+        now = time.time()
+        given = {
+            "since": unix_time(since, now=now),
+            "until": unix_time(until, now=now),
+            "filters": encode_filters(filters),
+        }
         params = {name: value for name, value in given.items() if value}
         messages = Messages()
         async with (

@@ -33,7 +33,7 @@ class TLSFiles:
         )
 
     def context(self) -> ssl.SSLContext:
-        """Read the files. Blocking. Raises InvalidParameter for missing files and other than PEM."""
+        """Read the files, blocking. Raises InvalidParameter for missing files and bad PEM."""
         # Not create_default_context: it demands extensions that authorities made after Docker's own
         # instructions lack.
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
