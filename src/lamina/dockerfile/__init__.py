@@ -1,0 +1,1 @@
+"""Dockerfiles as values: text, syntax, typed instructions, stages. Nothing here does any I/O."""
