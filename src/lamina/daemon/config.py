@@ -141,8 +141,15 @@ class DaemonConfig:
 
     def with_options(self, options: Mapping[str, Any]) -> "DaemonConfig":
         """This configuration, but for what the command line gave: all that is not empty."""
-        given = {name: value for name, value in options.items() if value not in (None, (), False)}
-        return replace(self, **given)
+        empty = (None, False, ())
+        return replace(
+            self,
+            **{
+                name: value
+                for name, value in options.items()
+                if not any(value is nothing for nothing in empty)
+            },
+        )
 
     def resolved(self, environ: Mapping[str, str], *, uid: int) -> "DaemonConfig":
         """This configuration with a user's defaults. Raises InvalidConfig if TLS lacks a file."""

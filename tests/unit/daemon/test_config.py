@@ -108,6 +108,7 @@ def test_the_command_line_comes_first() -> None:
     assert config.with_options(options) == DaemonConfig(
         root=Path("/b"), hosts=("unix:///a",), log_level="warn", group="g"
     )
+    assert config.with_options({"shutdown_timeout": 0.0}).shutdown_timeout == 0
 
 
 def test_the_defaults_of_root() -> None:
