@@ -46,6 +46,8 @@ _MESSAGES = {
 _NOT_FOUND = frozenset(code for code in _MESSAGES if code.endswith("UNKNOWN")) - {"UNKNOWN"}
 # RFC 6750 §3.1, as distribution translates them.
 _BEARER_ERRORS = {"invalid_token": "UNAUTHORIZED", "insufficient_scope": "DENIED"}
+# Statuses that say enough, whatever their body is.
+_SPEAKING = {401: "UNAUTHORIZED", 429: "TOOMANYREQUESTS"}
 _SHOWN_BODY = 512
 
 
@@ -128,8 +130,8 @@ def explain(
     if 400 <= status < 500:
         problems = _problems_of_challenges(challenges)
         problems, message = _problems_of_body(status, body, problems)
-        if not problems and status == HTTPStatus.UNAUTHORIZED:
-            problems = (_problem("UNAUTHORIZED"),)
+        if not problems and status in _SPEAKING:
+            problems = (_problem(_SPEAKING[status]),)
     if len(problems) == 1:
         message = str(problems[0])
     elif problems:
@@ -189,7 +191,7 @@ def _problems_of_body(
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return known, _unparsable(status, body, _complaint(body))
     if document.details:
-        code = {401: "UNAUTHORIZED", 429: "TOOMANYREQUESTS"}.get(status, "UNKNOWN")
+        code = _SPEAKING.get(status, "UNKNOWN")
         return (*known, _problem(code, document.details)), ""
     listed = [_problem(entry.code or "", entry.message or "") for entry in document.errors or ()]
     # A challenge and the body often say the same thing.
