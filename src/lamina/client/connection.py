@@ -9,6 +9,8 @@ from urllib.parse import quote
 
 import aiohttp
 import yarl
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.http_writer import StreamWriter
 
 from lamina.api.errors import error_of
 from lamina.api.messages import MAX_MESSAGE
@@ -147,13 +149,11 @@ class Connection:
         upload: "_Upload | None" = None,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         url = yarl.URL(f"{self.address.url}{path}{_query(params)}", encoded=True)
-        headers = None if upload is None else {"Content-Type": "application/x-tar"}
         try:
             response = await self._session.request(
                 method,
                 url,
-                data=None if upload is None else upload.chunks(),
-                headers=headers,
+                data=upload,
                 allow_redirects=False,
             )
         except (aiohttp.ClientError, OSError) as error:
@@ -168,16 +168,31 @@ class Connection:
         return Unavailable(f"the connection to {self.address.text} broke off: {error}")
 
 
-class _Upload:
-    """The chunks of a request's body; remembers why they ended early."""
+class _Upload(aiohttp.AsyncIterablePayload):
+    """A request's body; remembers why it ended early, and hangs up at once if it does."""
 
     def __init__(self, source: ByteSource) -> None:
-        self._source = source
         self.failure: Exception | None = None
+        super().__init__(self._chunks(source), content_type="application/x-tar")
 
-    async def chunks(self) -> AsyncIterator[bytes]:
+    async def write_with_length(
+        self, writer: AbstractStreamWriter, content_length: int | None
+    ) -> None:
+        """Send the body; the engine gets no end of it where there is none."""
         try:
-            async with contextlib.aclosing(chunks_of(self._source)) as chunks:
+            await super().write_with_length(writer, content_length)
+        except OSError:
+            # The engine has hung up, and may have said why.
+            raise
+        except BaseException:
+            # A mere close would first wait until the engine has taken what was sent already.
+            if isinstance(writer, StreamWriter) and writer.transport is not None:
+                writer.transport.abort()
+            raise
+
+    async def _chunks(self, source: ByteSource) -> AsyncIterator[bytes]:
+        try:
+            async with contextlib.aclosing(chunks_of(source)) as chunks:
                 async for chunk in chunks:
                     # An empty chunk would end a chunked body.
                     if chunk:

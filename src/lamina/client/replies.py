@@ -102,7 +102,7 @@ def error_message(raw: bytes, reason: str) -> str:
     """What a reply to a failed request says; `reason` is its status line's, for a mute one."""
     try:
         message = msgspec.json.decode(raw, type=dict[str, Any]).get("message")
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         # Plain text, as old daemons and proxies have it.
         message = raw.decode(errors="replace")
     return str(message or "").strip() or reason
@@ -125,7 +125,7 @@ def _names(names: Sequence[str], none: str) -> list[str]:
 def _read(raw: bytes, type_: type[T]) -> T:
     try:
         return msgspec.convert(_without_nulls(msgspec.json.decode(raw)), type_, strict=False)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise EngineError(f"the engine's answer makes no sense: {error}") from error
 
 
