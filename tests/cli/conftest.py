@@ -31,15 +31,15 @@ class LaminaCli:
     def run(self, *args: str, stdin: bytes | Path | None = None, timeout: float = 60) -> Answer:
         """Run `lamina ARGS…`; a path given as `stdin` is read from that file."""
         argv = [sys.executable, "-m", "lamina", *args]
-        with (stdin if isinstance(stdin, Path) else Path(os.devnull)).open("rb") as source:
-            data = stdin if isinstance(stdin, bytes) else None
+        env = self.environment()
+        if isinstance(stdin, Path):
+            with stdin.open("rb") as source:
+                done = subprocess.run(
+                    argv, stdin=source, capture_output=True, check=False, env=env, timeout=timeout
+                )
+        else:
             done = subprocess.run(
-                argv,
-                **({"stdin": source} if data is None else {"input": data}),
-                capture_output=True,
-                check=False,
-                env=self.environment(),
-                timeout=timeout,
+                argv, input=stdin or b"", capture_output=True, check=False, env=env, timeout=timeout
             )
         return Answer(done.returncode, done.stdout, done.stderr.decode(errors="replace"))
 

@@ -181,18 +181,18 @@ async def test_platform_needs_a_version_that_has_it(dockerd: Dockerd) -> None:
 
 async def test_events_of_the_past_and_of_now(loaded: Client) -> None:
     filters = {"type": "image", "image": IMAGE.id, "event": "tag"}
-    await loaded.image_tag("client/one:1", repo="client/before")
+    await loaded.image_tag("client/one:1", repo="client/before", tag="1")
     past = [event async for event in loaded.system_events(since="1m", until="0s", filters=filters)]
-    assert past[-1].actor.attributes["name"] == "client/before:latest"
+    assert past[-1].actor.attributes["name"] == "client/before:1"
     async with contextlib.aclosing(loaded.system_events(filters=filters)) as events:
         coming = asyncio.ensure_future(anext(events))
         # Until the engine has begun to listen an event may pass unseen: so there are several.
         while not coming.done():
-            await loaded.image_tag("client/one:1", repo="client/now")
+            await loaded.image_tag("client/one:1", repo="client/now", tag="1")
             await asyncio.wait([coming], timeout=0.05)
         event = coming.result()
-    assert (event.action, event.actor.attributes["name"]) == ("tag", "client/now:latest")
-    await loaded.image_delete("client/now")
+    assert (event.action, event.actor.attributes["name"]) == ("tag", "client/now:1")
+    await loaded.image_delete("client/now:1")
 
 
 async def test_system(client: Client) -> None:
