@@ -6,7 +6,7 @@ one HTTP chunk unless the size of the reply was announced.
 
 from collections.abc import AsyncIterator
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import unquote
 
 import msgspec
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 JSON = "application/json"
 PLAIN = "text/plain; charset=utf-8"
+
+Told = Literal["all", "version", "nothing"]
+"""What a reply tells of the server in its headers."""
 
 _encode = msgspec.json.Encoder(order="deterministic").encode
 _encode_error = msgspec.json.Encoder().encode
@@ -104,6 +107,11 @@ class Exchange:
         return self._query
 
     @property
+    def query_text(self) -> str:
+        """What stood behind the question mark, as it was sent."""
+        return self._query_text
+
+    @property
     def guarded(self) -> bool:
         """Whether the request came by a way that a web page could use."""
         return self._connection.guarded
@@ -149,9 +157,14 @@ class Exchange:
         return self.status != 0
 
     def reply(
-        self, status: int, body: bytes = b"", content_type: str = JSON, headers: str = ""
+        self,
+        status: int,
+        body: bytes = b"",
+        content_type: str = JSON,
+        headers: str = "",
+        told: Told = "all",
     ) -> None:
-        """Send the whole reply at once; `headers` are further lines, each with its CRLF."""
+        """Send the whole reply at once; `headers` and `told` are as in `Heads.get`."""
         connection = self._connection
         self.status = status
         self.sent = size = len(body)
@@ -159,7 +172,7 @@ class Exchange:
         if connection.closing or not (self._payload.is_eof() or self._skippable):
             self.last = True
             headers += "Connection: close\r\n"
-        head = connection.host.heads.get(status, content_type, headers)
+        head = connection.host.heads.get(status, content_type, headers, told)
         if self.method == "HEAD":
             body = b""
         connection.send(b"%bContent-Length: %d\r\n\r\n%b" % (head, size, body))
@@ -168,13 +181,16 @@ class Exchange:
         """Send `value` as JSON with a line end, as Go's encoder writes it."""
         self.reply(status, _encode(value) + b"\n")
 
-    def reply_error(self, status: int, message: str, *, plain: bool = False) -> None:
+    def reply_error(
+        self, status: int, message: str, *, plain: bool = False, told: Told = "all"
+    ) -> None:
         """Send an error as ``{"message": …}``, or as plain text to clients from before API 1.24."""
         if plain:
-            self.reply(status, f"{message}\n".encode(errors="replace"), PLAIN)
+            body = f"{message}\n".encode(errors="replace")
+            self.reply(status, body, PLAIN, "X-Content-Type-Options: nosniff\r\n", told)
         else:
             text = message.encode(errors="replace").decode()
-            self.reply(status, _encode_error({"message": text}) + b"\n")
+            self.reply(status, _encode_error({"message": text}) + b"\n", told=told)
 
     def begin(self, content_type: str, *, size: int | None = None) -> None:
         """Start a reply with status 200 and a body that `write` sends, of `size` bytes if known."""

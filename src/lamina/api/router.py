@@ -6,16 +6,29 @@ dictionary lookups. A path that no route has, or not for this method or this ver
 404 to all of them.
 """
 
+import posixpath
+import re
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import NamedTuple
+from urllib.parse import quote
 
 from lamina.api.exchange import Exchange
 from lamina.api.versions import OLDEST, ApiVersion, negotiate
 from lamina.errors import NotFound
 
+
+class PageNotFound(NotFound):
+    """There is no such path, or not for this method, or not in this version of the API."""
+
+    def __init__(self) -> None:
+        super().__init__("page not found")
+
+
 Handler = Callable[[Exchange], Awaitable[None]]
 
 _NAME = "{name}"
+_VERSION = re.compile(r"[0-9.]{1,32}")
 
 
 class Route(NamedTuple):
@@ -43,21 +56,27 @@ class Router:
     def find(self, exchange: Exchange) -> Handler:
         """The handler of a request, whose `name` and `version` are filled in.
 
-        Raises NotFound for an unknown path, UnsupportedVersion for a version that is not served.
+        Raises PageNotFound, and UnsupportedVersion for a version that is not served.
         """
         path, asked = exchange.path, ""
-        if path[:2] == "/v" and path[2:3].isdigit():
+        if "//" in path or "/." in path:
+            clean = posixpath.normpath("/" + path.strip("/"))
+            if path[-1] == "/" and clean != "/":
+                clean += "/"
+            if clean != path:
+                return partial(_redirect, clean)
+        if path[:2] == "/v":
             end = path.find("/", 2)
-            if end > 0:
+            if end > 0 and _VERSION.fullmatch(path, 2, end):
                 asked, path = path[2:end], path[end:]
                 exchange.path = path
         route = self._exact.get((exchange.method, path)) or self._find_greedy(exchange, path)
         if route is None:
-            raise NotFound("page not found")
+            raise PageNotFound
         if asked:
             version = exchange.version = negotiate(asked)
             if version < route.since:
-                raise NotFound("page not found")
+                raise PageNotFound
         return route.handler
 
     def _find_greedy(self, exchange: Exchange, path: str) -> Route | None:
@@ -73,3 +92,9 @@ class Router:
                 return route
         exchange.name = path[start:]
         return self._greedy.get((exchange.method, prefix, ""))
+
+
+async def _redirect(path: str, exchange: Exchange) -> None:
+    location = quote(path, safe="/:@!$&'()*+,;=~") + ("?" * bool(exchange.query_text))
+    headers = f"Location: {location}{exchange.query_text}\r\n"
+    exchange.reply(301, content_type="", headers=headers, told="nothing")

@@ -20,7 +20,7 @@ from lamina.api.connection import Connection, Heads
 from lamina.api.errors import status_of
 from lamina.api.exchange import Exchange
 from lamina.api.images import ImageHandlers
-from lamina.api.router import Router
+from lamina.api.router import PageNotFound, Router
 from lamina.api.system import SystemHandlers
 from lamina.api.versions import NEWEST, UnsupportedVersion
 from lamina.errors import Forbidden, LaminaError
@@ -121,9 +121,12 @@ class Server:
             if exchange.guarded:
                 _refuse_browsers(exchange)
             await self._router.find(exchange)(exchange)
+        except PageNotFound as error:
+            exchange.reply_error(404, str(error), told="nothing")
+        except UnsupportedVersion as error:
+            exchange.reply_error(400, str(error), plain=error.plain, told="version")
         except LaminaError as error:
-            plain = isinstance(error, UnsupportedVersion) and error.plain
-            self._fail(exchange, status_of(error), str(error), plain=plain)
+            self._fail(exchange, status_of(error), str(error))
         except ConnectionError:
             raise
         except Exception as error:  # noqa: BLE001  # whatever it is, it is this request's alone
@@ -136,12 +139,12 @@ class Server:
             seconds = perf_counter() - exchange.since
             self._access_log.log(exchange, seconds=seconds, aborted=aborted)
 
-    def _fail(self, exchange: Exchange, status: int, message: str, *, plain: bool = False) -> None:
+    def _fail(self, exchange: Exchange, status: int, message: str) -> None:
         if exchange.begun:
             self._log.error("%s %s broke off: %s", exchange.method, exchange.path, message)
             exchange.cut_off()
         else:
-            exchange.reply_error(status, message, plain=plain)
+            exchange.reply_error(status, message)
 
     async def _sweep(self) -> None:
         loop = asyncio.get_running_loop()

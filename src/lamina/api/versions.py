@@ -5,7 +5,6 @@ version: they read `NEWEST` from the header ``Api-Version`` of a ping and take i
 older.
 """
 
-import re
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
@@ -13,7 +12,6 @@ import msgspec
 from lamina.errors import InvalidParameter
 from lamina.models import ImageInspect, ImageSummary, SystemDataUsage
 
-_GRAMMAR = re.compile(r"[0-9]{1,9}\.[0-9]{1,9}")
 _ZERO_TIME = "0001-01-01T00:00:00Z"
 
 T = TypeVar("T", bound=msgspec.Struct)
@@ -50,13 +48,14 @@ class UnsupportedVersion(InvalidParameter):
 
 
 def negotiate(text: str) -> ApiVersion:
-    """The version that ``v<text>`` at the head of a path asks for. Raises UnsupportedVersion."""
+    """The version that ``v<text>`` at the head of a path asks for. Raises UnsupportedVersion.
+
+    `text` is digits and dots; as in dockerd, what is missing or surplus counts as zero.
+    """
     if (version := _SERVED.get(text)) is not None:
         return version
-    if not _GRAMMAR.fullmatch(text):
-        raise UnsupportedVersion(f"client version {text[:20]} is no version number")
-    major, _, minor = text.partition(".")
-    asked = ApiVersion(int(major), int(minor))
+    major, minor, *_ = (int(part or 0) for part in (text + "..").split("."))
+    asked = ApiVersion(major, minor)
     if asked < OLDEST:
         raise UnsupportedVersion(
             f"client version {text} is too old. Minimum supported API version is {OLDEST}, "

@@ -4,9 +4,8 @@ from typing import cast
 import pytest
 
 from lamina.api.exchange import Exchange
-from lamina.api.router import Handler, Route, Router
+from lamina.api.router import Handler, PageNotFound, Route, Router
 from lamina.api.versions import NEWEST, ApiVersion, UnsupportedVersion
-from lamina.errors import NotFound
 
 
 def handler() -> Handler:
@@ -69,19 +68,21 @@ def test_a_path_finds_its_handler(method: str, path: str, expected: Handler, nam
         ("GET", "/"),
         ("GET", ""),
         ("GET", "/images"),
-        ("GET", "/images//json"),
         ("GET", "/nosuch"),
         ("GET", "/v1.44/nosuch"),
         ("GET", "/v1.99/nosuch"),
         ("GET", "/v1.44"),
         ("GET", "/vx/images/json"),
+        ("GET", "/v1.x/images/json"),
+        ("GET", "/v1.٤٤/images/json"),
+        ("GET", "/v" + "1" * 5000 + "/images/json"),
         ("PUT", "/images/json"),
         ("HEAD", "/images/json"),
         ("POST", "/v1.24/images/prune"),
     ],
 )
 def test_other_paths_and_methods_are_not_found(method: str, path: str) -> None:
-    with pytest.raises(NotFound, match=r"^page not found$"):
+    with pytest.raises(PageNotFound, match=r"^page not found$"):
         ROUTER.find(asked(method, path))
 
 

@@ -21,6 +21,24 @@ from tests.unit.api.wire import Wire, connect
 async def test_unknown_paths_and_methods(wire: Wire, method: str, path: str) -> None:
     reply = await wire.ask(method, path)
     assert (reply.status, reply.body) == (404, b'{"message":"page not found"}\n')
+    # As dockerd has it, where what tells of the server belongs to what it serves.
+    assert set(reply.headers) == {"content-type", "content-length", "date"}
+
+
+@pytest.mark.parametrize(
+    ("path", "location"),
+    [
+        ("/images//json?all=1", "/images/json?all=1"),
+        ("/v1.41/images/a/../b/json", "/v1.41/images/b/json"),
+        ("/images/./x%20y//json", "/images/x%20y/json"),
+        ("//", "/"),
+        ("/images//x/", "/images/x/"),
+        ("/images//%0d%0aX:y", "/images/%0D%0AX:y"),
+    ],
+)
+async def test_a_path_with_empty_segments_is_sent_on(wire: Wire, path: str, location: str) -> None:
+    reply = await wire.ask("GET", path)
+    assert (reply.status, reply.headers["location"], reply.body) == (301, location, b"")
 
 
 async def test_a_head_for_what_has_none(wire: Wire) -> None:
@@ -32,9 +50,11 @@ async def test_a_head_for_what_has_none(wire: Wire) -> None:
 async def test_versions_that_are_not_served(wire: Wire) -> None:
     reply = await wire.ask("GET", "/v1.99/version")
     assert (reply.status, reply.headers["api-version"]) == (400, "1.44")
+    assert "docker-experimental" not in reply.headers
     assert "too new" in reply.message
     reply = await wire.ask("GET", "/v1.23/version")
     assert (reply.status, reply.headers["content-type"]) == (400, "text/plain; charset=utf-8")
+    assert reply.headers["x-content-type-options"] == "nosniff"
     assert reply.body.startswith(b"client version 1.23 is too old.")
 
 

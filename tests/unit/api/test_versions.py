@@ -44,9 +44,14 @@ def test_a_new_version_is_refused(text: str) -> None:
     assert not caught.value.plain
 
 
-@pytest.mark.parametrize("text", ["1", "1.", "1.2.3", "1.x", "9" * 5000 + ".1", "1.٤٤"])
-def test_what_is_no_version_is_refused(text: str) -> None:
-    with pytest.raises(UnsupportedVersion):
+@pytest.mark.parametrize(("text", "served"), [("1.44.0", NEWEST), ("1.30.9", ApiVersion(1, 30))])
+def test_surplus_numbers_do_not_count(text: str, served: ApiVersion) -> None:
+    assert negotiate(text) == served
+
+
+@pytest.mark.parametrize("text", ["1", "1.", ".", "..", ".44"])
+def test_missing_numbers_are_zero(text: str) -> None:
+    with pytest.raises(UnsupportedVersion, match="too old"):
         negotiate(text)
 
 
