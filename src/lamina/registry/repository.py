@@ -119,7 +119,8 @@ class Repository:
     ) -> Uploaded:
         """Bring a blob into the repository, by mounting it from one of `mount_from` if that works.
 
-        Those are other repositories of the same registry. Whether it is there already is for `stat` to say. Raises also what reading `source` raises.
+        Those are other repositories of the same registry. Whether the blob is there already is for
+        `stat` to say. Raises also what reading `source` raises.
         """
 
         async def once(session: Session) -> Uploaded:

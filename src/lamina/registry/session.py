@@ -147,19 +147,18 @@ class Session:
         while True:
             attempt += 1
             try:
-                answer = await self._send("GET", self.endpoint.url("/"), None)
-                break
+                return await self._meet()
             except ConnectionFailed as error:
                 delay = self.delay_after(error, attempt)
                 if delay is None:
                     raise
             await self.tools.clock.sleep(delay)
-        async with answer:
+
+    async def _meet(self) -> tuple[Challenge, ...]:
+        async with await self._send("GET", self.endpoint.url("/"), None) as answer:
             await answer.read(ERROR_LIMIT)
             # A registry that is short of breath has not said what it asks for.
-            if answer.status in RETRIED_STATUSES:
-                return ()
-            return self._remember(answer)
+            return () if answer.status in RETRIED_STATUSES else self._remember(answer)
 
     def _remember(self, answer: Answer) -> tuple[Challenge, ...]:
         found = challenges_of(answer) if answer.status == 401 else ()

@@ -250,8 +250,9 @@ def _body(source: Source, offset: int, length: int, progress: Progress) -> Body:
 
 
 async def _no_chunks() -> AsyncIterator[bytes]:
-    return
-    yield b""  # Makes it a generator.
+    nothing: tuple[bytes, ...] = ()
+    for chunk in nothing:
+        yield chunk
 
 
 _NOTHING = Body(_no_chunks, 0)
