@@ -6,11 +6,12 @@ one HTTP chunk unless the size of the reply was announced.
 
 from collections.abc import AsyncIterator
 from time import perf_counter
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 import msgspec
 
+from lamina.api.heads import Told
 from lamina.api.query import Query
 from lamina.api.versions import NEWEST
 from lamina.errors import InvalidParameter
@@ -25,9 +26,6 @@ if TYPE_CHECKING:
 
 JSON = "application/json"
 PLAIN = "text/plain; charset=utf-8"
-
-Told = Literal["all", "version", "nothing"]
-"""What a reply tells of the server in its headers."""
 
 _encode = msgspec.json.Encoder(order="deterministic").encode
 _encode_error = msgspec.json.Encoder().encode

@@ -16,9 +16,10 @@ from typing import Protocol
 from lamina.api.absent import absent_routes
 from lamina.api.access_log import AccessLog
 from lamina.api.archives import ArchiveHandlers
-from lamina.api.connection import Connection, Heads
+from lamina.api.connection import Connection
 from lamina.api.errors import status_of
 from lamina.api.exchange import Exchange
+from lamina.api.heads import Heads
 from lamina.api.images import ImageHandlers
 from lamina.api.router import PageNotFound, Router
 from lamina.api.system import SystemHandlers

@@ -1,7 +1,7 @@
 import asyncio
 import socket
 
-from lamina.api.connection import HEAD_TIMEOUT, MAX_HEAD, Heads
+from lamina.api.connection import HEAD_TIMEOUT, MAX_HEAD
 from tests.unit.api.conftest import Served
 from tests.unit.api.test_archives import eventually
 from tests.unit.api.wire import Wire, connect
@@ -144,13 +144,3 @@ async def test_a_client_that_resets_does_no_harm(served: Served) -> None:
     await eventually(lambda: not served.server.connections)
     async with connect(served.path) as wire:
         assert (await wire.ask("GET", "/_ping")).body == b"OK"
-
-
-def test_heads_are_made_anew_every_second() -> None:
-    heads = Heads(server="s", api_version="1.44")
-    head = heads.get(200, "a/b")
-    assert head.startswith(b"HTTP/1.1 200 OK\r\nApi-Version: 1.44\r\nContent-Type: a/b\r\n")
-    assert b"\r\nDate: " in head
-    assert heads.get(201, "").startswith(b"HTTP/1.1 201 Created\r\n")
-    assert b"Content-Type" not in heads.get(201, "")
-    assert b"X: y\r\n" in heads.get(200, "a/b", "X: y\r\n")
