@@ -78,7 +78,12 @@ class LocalStore:
 
     @contextlib.asynccontextmanager
     async def ingest(
-        self, key: str | None = None, *, expected: Digest | None = None, size: int | None = None
+        self,
+        key: str | None = None,
+        *,
+        expected: Digest | None = None,
+        size: int | None = None,
+        kept: Callable[[bytes], None] | None = None,
     ) -> AsyncIterator[LocalWriter]:
         """Begin a blob or continue the one of `key`: see `BlobStore.ingest`."""
         if key is not None:
@@ -93,7 +98,7 @@ class LocalStore:
         )
         try:
             if key is not None:
-                await writer.begin()
+                await writer.begin(kept)
             yield writer
         finally:
             await writer.close()

@@ -8,7 +8,7 @@ whole. An ingest under a *key* outlives the process that wrote it and is resumed
 `tests/unit/content/conformance.py` says the same in a form every implementation has to pass.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -116,9 +116,17 @@ class BlobStore(Protocol):
         """
 
     def ingest(
-        self, key: str | None = None, *, expected: Digest | None = None, size: int | None = None
+        self,
+        key: str | None = None,
+        *,
+        expected: Digest | None = None,
+        size: int | None = None,
+        kept: Callable[[bytes], None] | None = None,
     ) -> AbstractAsyncContextManager[BlobWriter]:
         """Begin a blob, or continue the one begun under `key`.
+
+        `kept` is given, in a thread, what an earlier attempt at the key has written, piece by piece
+        and before the context is entered: for who has to look at every byte.
 
         `key`: 1 to 200 of ``A-Z a-z 0-9 . _ : @ + -``, beginning with a letter or digit
         (InvalidParameter). Conflict while another holds the key. Bytes kept for another `expected`

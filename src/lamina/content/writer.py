@@ -13,6 +13,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
+from functools import partial
 
 from lamina.content.blobs import BlobFiles
 from lamina.content.staging import StagedFile
@@ -109,9 +110,9 @@ class LocalWriter:
         self._keep = False
         await self.close()
 
-    async def begin(self) -> None:
+    async def begin(self, kept: Callable[[bytes], None] | None = None) -> None:
         """Open the staged file now and hash what it holds: `offset` is then where to continue."""
-        await self._threads.run_to_end(self._resume)
+        await self._threads.run_to_end(partial(self._resume, kept))
 
     async def close(self) -> None:
         """Leave: keep an unfinished key's bytes, drop any other's. Does nothing after `commit`."""
@@ -162,7 +163,7 @@ class LocalWriter:
             self._file = self._stage()
         return self._file
 
-    def _resume(self) -> None:
+    def _resume(self, kept: Callable[[bytes], None] | None) -> None:
         with self._working():
             descriptor = self._opened().descriptor
             if self._size is not None and os.fstat(descriptor).st_size > self._size:
@@ -170,6 +171,8 @@ class LocalWriter:
             while piece := os.read(descriptor, BATCH_SIZE):
                 self._hash.update(piece)
                 self._offset += len(piece)
+                if kept is not None:
+                    kept(piece)
 
     def _write_batch(self) -> None:
         batch, self._batch = self._batch, []

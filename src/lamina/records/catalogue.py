@@ -83,6 +83,8 @@ class Catalogue:
     manifests: dict[Digest, Manifest] = field(default_factory=dict)
     tags: dict[str, dict[str, Tag]] = field(default_factory=dict)
     repo_digests: dict[str, dict[Digest, Digest]] = field(default_factory=dict)
+    kept_layers: dict[Digest, int] = field(default_factory=dict)
+    """Layers that stay for a pull to be taken up again, by diff ID: since when (unix ns)."""
     _layer_blobs: dict[Digest, Digest] = field(default_factory=dict)
     _image_manifests: defaultdict[Digest, set[Digest]] = field(
         default_factory=lambda: defaultdict(set)
@@ -143,6 +145,7 @@ class Catalogue:
 
     def remove_layer(self, diff_id: Digest) -> None:
         """Forget a layer, if it is there."""
+        self.kept_layers.pop(diff_id, None)
         layer = self.layers.pop(diff_id, None)
         for blob in layer.blobs if layer else ():
             self._layer_blobs.pop(blob.digest, None)
@@ -229,6 +232,8 @@ def read_catalogue(connection: Connection) -> Catalogue:
     )
     for layer in _read_layers(connection):
         catalogue.add_layer(layer)
+    for diff_id, time in connection.execute(select(schema.kept_layers)):
+        catalogue.kept_layers[Digest.parse(diff_id)] = time
     for manifest in _read_manifests(connection):
         catalogue.add_manifest(manifest)
     for image in _read_images(connection):

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, Protocol
 
-from sqlalchemy import Connection, Delete, Table, bindparam, delete, update
+from sqlalchemy import Connection, Delete, Table, bindparam, delete, select, update
 from sqlalchemy.dialects.sqlite import Insert, insert
 
 from lamina.oci.digest import Digest
@@ -76,11 +76,56 @@ class RemoveLayer:
 
     def write(self, connection: Connection) -> None:
         row = {"diff_id": str(self.diff_id)}
+        connection.execute(_FORGET_SOURCES, row)
+        connection.execute(_delete(schema.kept_layers, "diff_id"), row)
         connection.execute(_delete(schema.layer_blobs, "diff_id"), row)
         connection.execute(_delete(schema.layers, "diff_id"), row)
 
     def apply(self, catalogue: Catalogue) -> None:
         catalogue.remove_layer(self.diff_id)
+
+
+@dataclass(frozen=True, slots=True)
+class KeepLayer:
+    """Let a layer stay though no image has it yet; `time` in unix nanoseconds."""
+
+    diff_id: Digest
+    time: int
+
+    def write(self, connection: Connection) -> None:
+        _put(connection, schema.kept_layers, [{"diff_id": str(self.diff_id), "time": self.time}])
+
+    def apply(self, catalogue: Catalogue) -> None:
+        catalogue.kept_layers[self.diff_id] = self.time
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseLayer:
+    """Let a layer stay only as long as an image has it."""
+
+    diff_id: Digest
+
+    def write(self, connection: Connection) -> None:
+        row = {"diff_id": str(self.diff_id)}
+        connection.execute(_delete(schema.kept_layers, "diff_id"), row)
+
+    def apply(self, catalogue: Catalogue) -> None:
+        catalogue.kept_layers.pop(self.diff_id, None)
+
+
+@dataclass(frozen=True, slots=True)
+class PutBlobSources:
+    """Remember that the repository `name` has these blobs of layers; not part of the catalogue."""
+
+    name: str
+    digests: tuple[Digest, ...]
+
+    def write(self, connection: Connection) -> None:
+        rows = [{"digest": str(digest), "name": self.name} for digest in self.digests]
+        _put(connection, schema.blob_sources, rows)
+
+    def apply(self, catalogue: Catalogue) -> None:
+        """Sources are read from the database."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,6 +364,13 @@ def _delete(table: Table, *columns: str) -> Delete:
     return delete(table).where(*(table.c[column] == bindparam(column) for column in columns))
 
 
+_FORGET_SOURCES = delete(schema.blob_sources).where(
+    schema.blob_sources.c.digest.in_(
+        select(schema.layer_blobs.c.digest).where(
+            schema.layer_blobs.c.diff_id == bindparam("diff_id")
+        )
+    )
+)
 _ORPHAN = (
     update(schema.images).where(schema.images.c.parent == bindparam("image_id")).values(parent=None)
 )

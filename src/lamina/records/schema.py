@@ -143,9 +143,31 @@ events = Table(
     Index("events_by_time", "time"),
 )
 
+kept_layers = Table(
+    "kept_layers",
+    metadata,
+    Column("diff_id", String, ForeignKey("layers.diff_id"), primary_key=True),
+    Column("time", BigInteger, nullable=False),
+)
+"""Layers of pulls that have not ended: they stay though no image has them, for the next attempt."""
+
+blob_sources = Table(
+    "blob_sources",
+    metadata,
+    Column("digest", String, primary_key=True),
+    Column("name", String, primary_key=True),
+)
+"""Repositories (canonical names) known to have a layer's blob: a push may mount it from there."""
+
 Migration = Callable[[Connection], None]
 
-MIGRATIONS: tuple[Migration, ...] = (metadata.create_all,)
+
+def _remember_registries(connection: Connection) -> None:
+    metadata.create_all(connection, tables=[kept_layers, blob_sources])
+
+
+# The first makes all tables there are by now; the later ones leave alone what it has made.
+MIGRATIONS: tuple[Migration, ...] = (metadata.create_all, _remember_registries)
 """Step N leads from schema version N to N + 1."""
 
 

@@ -39,7 +39,7 @@ HOSTILE_KEYS = [
 
 
 def content(size: int, seed: int = 0) -> bytes:
-    return random.Random(seed).randbytes(size)  # noqa: S311 the same bytes every time
+    return random.Random(seed).randbytes(size)
 
 
 async def put(store: BlobStore, data: bytes) -> BlobInfo:
@@ -255,6 +255,15 @@ class BlobStoreSuite:
         assert await everything(store) == {Digest.of(data): data}
         async with store.ingest("layer") as writer:
             assert writer.offset == 0
+
+    async def test_what_is_kept_is_shown_before_it_goes_on(self, store: BlobStore) -> None:
+        data = content(3 * MIB)
+        seen = bytearray()
+        for _ in range(2):
+            async with store.ingest("layer", expected=Digest.of(data), kept=seen.extend) as writer:
+                assert len(seen) == writer.offset
+                await writer.write(data[writer.offset : writer.offset + MIB + MIB // 2])
+        assert seen == data[: MIB + MIB // 2]
 
     async def test_a_keyed_ingest_survives_an_error_and_little_bytes(
         self, store: BlobStore
