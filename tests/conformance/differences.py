@@ -52,10 +52,25 @@ def _until_of_prune(_: Ask, status: int, message: str) -> Error:
 
 
 def _times_of_events(ask: Ask, status: int, message: str) -> Error:
-    # A time that is none is the caller's mistake: 400 since 23.0.
-    if ask.target.startswith("/events") and message.startswith("strconv.ParseInt"):
-        return 400, message
+    # Here 20.10 tells of its parser, and 500; a time that is none is the caller's mistake.
+    bad = re.fullmatch(r"/events\?(?:since|until)=([^&]*)(&.*)?", ask.target)
+    if bad and message.startswith("strconv.ParseInt"):
+        return 400, f'failed to parse value as time or duration: "{bad[1]}"'
     return status, message
+
+
+def _changes_as_written(ask: Ask, status: int, message: str) -> Error:
+    # Since 27.0 the parser keeps an instruction as it was written.
+    if message.endswith(" is not a valid change command"):
+        word, _, rest = message.partition(" ")
+        if word.upper() in ask.target:
+            return status, f"{word.upper()} {rest}"
+    return status, message
+
+
+def _bad_patterns_are_the_callers(_: Ask, status: int, message: str) -> Error:
+    # Nobody marks this error, so that it counts as the daemon's; it is the caller's.
+    return (400 if message == "syntax error in pattern" else status), message
 
 
 _RULES: tuple[Rule, ...] = (
@@ -64,6 +79,8 @@ _RULES: tuple[Rule, ...] = (
     _filters_in_lower_case,
     _until_of_prune,
     _times_of_events,
+    _changes_as_written,
+    _bad_patterns_are_the_callers,
 )
 
 _REASONS = {400: "Bad Request"}

@@ -20,7 +20,7 @@ from lamina.engine import Engine
 from lamina.errors import LaminaError
 from lamina.image_api import ImageApi
 from lamina.system_api import SystemApi
-from tests.conformance.wire import empty
+from tests.conformance.wire import assert_alike, empty
 from tests.real.archives import docker_archive
 from tests.real.images import Image, tar_of
 
@@ -48,7 +48,7 @@ class Backend:
         if self.measure is not None:
             async with self.measure() as api:
                 expected = await scenario(api)
-            assert got == expected
+            assert_alike(got, expected)
 
 
 @contextlib.asynccontextmanager

@@ -91,12 +91,10 @@ MISSING = (
     Name("stock%201", "blank"),
     Name("%20", "only a blank"),
     Name("st%C3%A9ck", "beyond ASCII"),
-    Name("st%FFck", "no UTF-8"),
     Name("stock%00", "zero byte"),
     Name("<none>"),
     Name("%3Cnone%3E:%3Cnone%3E"),
     Name("stock*"),
-    Name("https://docker.io/stock"),
 )
 
 LISTS = (
@@ -161,7 +159,6 @@ FILTERS_REFUSED = (
     q(filters='{"dangling":[true]}'),
     q(filters='{"dangling":["true"]}x'),
     filtered(dangling="banana"),
-    filtered(dangling=["true", "false"]),
     filtered(dangling=""),
     filtered(nonsense="x"),
     filtered(before="none:1"),
@@ -209,11 +206,9 @@ IMPORTS_REFUSED = (
     "/images/create?fromSrc=-&changes=LABEL%20a",
     "/images/create?fromSrc=-&changes=CMD%20a&changes=COPY%20a%20b",
     "/images/create?fromSrc=-&platform=banana/x/y/z",
-    "/images/create?fromSrc=http://127.0.0.1:1/x.tar",
 )
 
 GETS_REFUSED = (
-    "/images/get",
     "/images/get?names=none:1",
     "/images/get?names=stock:1&names=none:1",
     "/images/get?names=Bad",
@@ -235,7 +230,6 @@ UNKNOWN_PATHS = (
     Ask("GET", "/images/stock:1/"),
     Ask("GET", "/images/stock:1/nope"),
     Ask("GET", "/images/json/"),
-    Ask("GET", "/images//json"),
     Ask("GET", "/images/stock:1/tag"),
     Ask("GET", "/images/stock:1/json/"),
     Ask("GET", "/images/load"),
@@ -259,15 +253,12 @@ UNKNOWN_PATHS = (
     Ask("GET", "!/V1.41/images/json"),
     Ask("GET", "/Images/json"),
     Ask("GET", "/info/"),
-    Ask("BREW", "/images/json"),
 )
 
 EVENTS_REFUSED = (
     "/events?since=banana",
     "/events?until=banana",
-    "/events?since=20&until=10",
-    "/events?since=1970-01-01T00:00:20Z&until=10",
-    "/events?until=10&filters=x",
-    "/events?until=10&filters=%7B%22nonsense%22%3A%5B%22x%22%5D%7D",
     "/events?since=1.x&until=10",
+    "/events?since=20&until=10",
+    "/events?until=10&filters=x",
 )

@@ -113,7 +113,6 @@ LOADS: dict[str, Story] = {
         load(archive((LABELLED, ["a:1", "b:1", "c:1"]))),
     ],
     "a name moves back": [load_one(x, "a:1") for x in (PLAIN, LABELLED, PLAIN)],
-    "name without tag": [load_one(PLAIN, "a")],
     "canonical name": [load_one(PLAIN, "docker.io/library/a:1")],
     "gzip": [load(gzip.compress(PLAIN_ARCHIVE))],
     "bzip2": [load(bzip2(PLAIN_ARCHIVE))],
@@ -151,8 +150,6 @@ LOADS: dict[str, Story] = {
     "a family": [load(family_archive())],
     "a family with names": [load(family_archive(names={"parent": ["p:1"], "middle": ["m:1"]}))],
     "a family, then again": [load(family_archive()), load(family_archive())],
-    "no images": [load(tar_of({"manifest.json": b"[]"}))],
-    "null": [load(tar_of({"manifest.json": b"null"}))],
 }
 
 _FAMILY = load(family_archive(), "?quiet=1")
@@ -267,8 +264,6 @@ CHANGES = [
     "EXPOSE 53/udp 8000-8002",
     "LABEL a=b c='d e'",
     "ONBUILD RUN true",
-    "STOPSIGNAL SIGTERM",
-    "STOPSIGNAL 9",
     "USER a:b",
     "VOLUME /a /b",
     'VOLUME ["/a b"]',

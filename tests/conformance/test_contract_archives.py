@@ -49,7 +49,12 @@ def unpacked(archive: bytes) -> dict[str, bytes]:
 def contents(archive: bytes) -> dict[str, Any]:
     """What is in a saved archive, however its files are called."""
     files = unpacked(archive)
-    entries = sorted(json.loads(files["manifest.json"]), key=lambda e: str(e["Config"]))
+    entries = sorted(json.loads(files["manifest.json"]), key=lambda e: sha256(files[e["Config"]]))
+    for path in {path.split("/")[0] for entry in entries for path in entry["Layers"]}:
+        assert path == "blobs" or {f"{path}/VERSION", f"{path}/json"} <= set(files)
+    named = json.loads(files.get("repositories", b"{}"))
+    tops = {top for tags in named.values() for top in tags.values()}
+    assert all(json.loads(files[f"{top}/json"])["id"] == top for top in tops)
     return {
         "images": [
             {
@@ -60,7 +65,8 @@ def contents(archive: bytes) -> dict[str, Any]:
             }
             for entry in entries
         ],
-        "repositories": json.loads(files.get("repositories", b"null")),
+        # dockerd calls a layer by a digest of its own making.
+        "repositories": {name: sorted(tags) for name, tags in named.items()},
     }
 
 
@@ -186,7 +192,7 @@ async def test_save_by_every_kind_of_name(
         await load(api, DANGLING)
         told = contents(await saved(api, names)) if names else await saved_nothing(api)
         assert sorted(n for image in told["images"] for n in image["names"]) == tagged
-        assert (told["repositories"] is None) == (not tagged)
+        assert bool(told["repositories"]) == bool(tagged)
         return told
 
     await backend.agrees(scenario)
@@ -195,7 +201,7 @@ async def test_save_by_every_kind_of_name(
 async def saved_nothing(api: EngineApi) -> dict[str, Any]:
     files = unpacked(await saved(api, []))
     assert json.loads(files["manifest.json"]) in (None, [])
-    return {"images": [], "repositories": None}
+    return {"images": [], "repositories": {}}
 
 
 async def test_save_keeps_a_family(backend: Backend) -> None:
@@ -258,7 +264,7 @@ async def test_import(backend: Backend) -> None:
         assert inspected.root_fs.layers == [sha256(BASE)]
         assert inspected.comment == "by hand"
         history = plain(await api.image_history(image_id), "Id", "Created")
-        return plain(inspected, "Id", "Created", "LastTagTime"), history
+        return plain(inspected, "Id", "Created", "LastTagTime", "DockerVersion"), history
 
     await backend.agrees(scenario)
 
@@ -351,6 +357,7 @@ async def test_import_refuses(backend: Backend, options: Options) -> None:
     async def scenario(api: EngineApi) -> object:
         message = await refused(imported(api, **options), InvalidParameter)
         assert await names_of(api) == {}
-        return message
+        # Since 27.0 an instruction is named as it was written.
+        return message.lower()
 
     await backend.agrees(scenario)

@@ -100,7 +100,7 @@ async def test_events_of_an_import(backend: Backend) -> None:
     async def scenario(api: EngineApi) -> object:
         since = time.time()
         operation = api.image_create(
-            from_src="-", input_image=io.BytesIO(SECOND), repo="a", changes=["LABEL x=y"]
+            from_src="-", input_image=io.BytesIO(SECOND), repo="a:1", changes=["LABEL x=y"]
         )
         image_id = await operation
         events = await kept(api, since)
@@ -118,8 +118,8 @@ async def test_event_filters(backend: Backend) -> None:
         since = time.time()
         await load(api, LABELLED, "a:1")
         await load(api, PLAIN, "b:1")
-        await api.image_tag("a:1", repo="c")
-        await api.image_tag("b:1", repo="d")
+        await api.image_tag("a:1", repo="c", tag="latest")
+        await api.image_tag("b:1", repo="d", tag="latest")
         until = f"{time.time():.9f}"
         filters: list[dict[str, Any]] = [
             {"event": "tag"},
@@ -151,7 +151,7 @@ async def test_events_arrive_as_they_happen(backend: Backend) -> None:
         first = asyncio.ensure_future(anext(stream))
         await load(api, PLAIN, "a:1")
         events = [await first]
-        await api.image_tag("a:1", repo="b")
+        await api.image_tag("a:1", repo="b", tag="1")
         events.append(await anext(stream))
         await stream.aclose()
         return [told(event) for event in events]

@@ -7,11 +7,13 @@ length of a body that holds it) or one moment (Date).
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
+
+import pytest
 
 from tests.real.rawhttp import Connection
 
@@ -169,3 +171,35 @@ def assert_headers_of_an_engine(heard: Heard) -> None:
     assert _SERVER.fullmatch(heard.header("Server") or "")
     assert re.fullmatch(r"1\.\d\d", heard.header("Api-Version") or "")
     assert heard.header("Ostype") == "linux"
+
+
+def assert_alike(got: object, expected: object) -> None:
+    """Fail with a line for each difference: pytest's own comparison buries them in long bodies."""
+    if lines := list(_unlike(got, expected, "")):
+        pytest.fail("\n".join(["Lamina gave, instead of dockerd's:", *lines]), pytrace=False)
+
+
+def _unlike(got: object, expected: object, path: str) -> Iterator[str]:
+    if (keyed := _members(got)) is not None and (others := _members(expected)) is not None:
+        # In the pairs that `_ordered` makes, order counts; in a dict it does not.
+        as_they_stand = list if isinstance(got, list) else sorted
+        if as_they_stand(keyed) != as_they_stand(others):
+            yield f"{path}: members {list(keyed)} instead of {list(others)}"
+        for key in keyed.keys() & others.keys():
+            yield from _unlike(keyed[key], others[key], f"{path}.{key}")
+    elif isinstance(got, list | tuple) and isinstance(expected, list | tuple):
+        if len(got) != len(expected):
+            yield f"{path}: {len(got)} instead of {len(expected)} items"
+        for number, (one, other) in enumerate(zip(got, expected, strict=False)):
+            yield from _unlike(one, other, f"{path}[{number}]")
+    elif got != expected:
+        yield f"{path}: {got!r:.600} instead of {expected!r:.600}"
+
+
+def _members(value: object) -> dict[str, object] | None:
+    """An object, be it a dict or `_ordered`."""
+    if isinstance(value, dict):
+        return value
+    if isinstance(value, list) and value and all(isinstance(v, tuple) for v in value):
+        return dict(value) if all(len(v) == 2 and isinstance(v[0], str) for v in value) else None
+    return None
