@@ -106,14 +106,15 @@ def _component(component: "VersionComponent") -> list[tuple[str, str]]:
         return [*lines, *sorted(details.items())]
     for label, key in _ENGINE_DETAILS:
         text = details.get(key, "")
+        if not text:
+            # An engine in another language has no Go version, for one.
+            continue
         if key == "ApiVersion":
             text += f" (minimum version {details.get('MinAPIVersion', '')})"
         elif key == "Arch":
             text = f"{details.get('Os', '')}/{text}"
         elif key == "BuildTime":
             text = _ansic(text)
-        elif key not in details:
-            continue
         lines.append((label, text))
     return lines
 
