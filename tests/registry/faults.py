@@ -114,7 +114,9 @@ class FaultProxy:
         assert self._upstream is not None
         part = b""
         while len(part) < size:
-            part += await request.content.read(size - len(part))
+            piece = await request.content.read(size - len(part))
+            assert piece, f"the request has no {size} bytes"
+            part += piece
         url = URL(f"http://{self._upstream}{request.raw_path}", encoded=True)
         reader, writer = await asyncio.open_connection(url.host, url.port)
         lines = [f"{request.method} {request.raw_path} HTTP/1.1"]

@@ -1,4 +1,3 @@
-import json
 from pathlib import Path
 
 import pytest
@@ -19,41 +18,13 @@ from tests.real.certificates import make_authority
 from tests.real.programs import run
 from tests.real.registry import Registry, registry as running_registry
 from tests.registry.blobs import Blob, Memory, random_blob
+from tests.registry.images import push_image
 
 
 async def _repository(
     client: RegistryClient, address: str, name: str, credentials: AuthConfig | None = None
 ) -> Repository:
     return await client.repository(Reference.parse(f"{address}/{name}"), credentials=credentials)
-
-
-def manifest_of(config: Blob, *layers: Blob) -> bytes:
-    return json.dumps(
-        {
-            "schemaVersion": 2,
-            "mediaType": mediatype.OCI_MANIFEST,
-            "config": {
-                "mediaType": mediatype.OCI_CONFIG,
-                "digest": str(config.digest),
-                "size": config.size,
-            },
-            "layers": [
-                {
-                    "mediaType": mediatype.OCI_LAYER,
-                    "digest": str(layer.digest),
-                    "size": layer.size,
-                }
-                for layer in layers
-            ],
-        }
-    ).encode()
-
-
-async def push_image(repository: Repository, layer: Blob, tag: str) -> Digest:
-    config = Blob(b'{"architecture":"amd64","os":"linux","rootfs":{"type":"layers","diff_ids":[]}}')
-    for blob in (config, layer):
-        await repository.upload(blob)
-    return await repository.put(manifest_of(config, layer), mediatype.OCI_MANIFEST, tag=tag)
 
 
 async def test_what_was_pushed_comes_back(client: RegistryClient, registry: Registry) -> None:
@@ -158,9 +129,7 @@ async def test_what_is_not_there_is_told_in_dockers_words(
         await repository.download(Digest.of(b"x"), 1, Memory())
 
 
-async def test_every_tag_is_listed(
-    client: RegistryClient, registry: Registry
-) -> None:
+async def test_every_tag_is_listed(client: RegistryClient, registry: Registry) -> None:
     repository = await _repository(client, registry.address, "many/tags")
     await push_image(repository, Blob(b"layer"), "t0")
     raw = (await repository.fetch("t0")).raw
