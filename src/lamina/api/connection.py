@@ -145,6 +145,8 @@ class Connection(BaseProtocol):
         if self._task is None:
             self._host.connections.discard(self)
         else:
+            # A task that has not begun to run never will: only a callback is sure to come.
+            self._task.add_done_callback(lambda _: self._host.connections.discard(self))
             self._task.cancel()
 
     def data_received(self, data: bytes) -> None:
@@ -245,10 +247,11 @@ class Connection(BaseProtocol):
                 if self._closing:
                     await self._finish(exchange)
                     break
+        except asyncio.CancelledError:
+            self.abort()
+            raise
         finally:
             self._task = self._exchange = None
-            if self.transport is None:
-                self._host.connections.discard(self)
 
     async def _answer(self, exchange: Exchange) -> None:
         if exchange.last or self._upgraded:

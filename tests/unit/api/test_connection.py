@@ -58,6 +58,26 @@ async def test_a_client_that_closes_its_side_still_gets_its_answer(served: Serve
         assert await wire.at_end()
 
 
+async def test_a_client_that_closes_its_side_does_not_hold_a_handler(served: Served) -> None:
+    served.engine.loads = asyncio.Semaphore(0)
+    async with connect(served.path) as wire:
+        await wire.request("POST", "/images/load", body=b"tar!")
+        await eventually(lambda: bool(served.engine.calls))
+        wire.writer.write_eof()
+        assert await wire.at_end()
+        await eventually(lambda: served.engine.cancelled == ["image_load"])
+        await eventually(lambda: not served.server.connections)
+
+
+async def test_a_client_gone_before_its_request_is_looked_at(served: Served) -> None:
+    for _ in range(20):
+        with socket.socket(socket.AF_UNIX) as sock:
+            sock.connect(str(served.path))
+            sock.sendall(b"GET /_ping HTTP/1.1\r\nHost: d\r\n\r\n")
+    await eventually(lambda: bool(served.server.connections))
+    await eventually(lambda: not served.server.connections)
+
+
 async def test_a_request_line_too_long(served: Served) -> None:
     async with connect(served.path) as wire:
         await wire.send(b"GET /" + b"x" * (1 << 21))
