@@ -105,11 +105,6 @@ class Exchange:
         return self._query
 
     @property
-    def query_text(self) -> str:
-        """What stood behind the question mark, as it was sent."""
-        return self._query_text
-
-    @property
     def guarded(self) -> bool:
         """Whether the request came by a way that a web page could use."""
         return self._connection.guarded

@@ -19,7 +19,6 @@ class Heads:
     _REASONS = {  # noqa: RUF012
         200: "OK",
         201: "Created",
-        301: "Moved Permanently",
         400: "Bad Request",
         401: "Unauthorized",
         403: "Forbidden",
@@ -51,8 +50,7 @@ class Heads:
         head = self._heads.get(key)
         if head is None:
             head = self._make(status, content_type, more, told)
-            # What a client chose a part of is not kept.
-            if len(self._heads) < _MAX_HEADS and told != "nothing":
+            if len(self._heads) < _MAX_HEADS:
                 self._heads[key] = head
         return head
 

@@ -3,15 +3,13 @@
 A path may begin with ``/v<digits>.<digits>``. ``{name}`` is greedy: it may hold ``/``, ``:`` and
 ``@`` unescaped, so a route is a prefix, a name, and a last segment, and finding it is two
 dictionary lookups. A path that no route has, or not for this method or this version, is the same
-404 to all of them.
+404 to all of them. dockerd's router would first send a path with empty or dotted segments
+elsewhere; for the name of an image that is another name, so here it is taken as it stands.
 """
 
-import posixpath
 import re
 from collections.abc import Awaitable, Callable
-from functools import partial
 from typing import NamedTuple
-from urllib.parse import quote
 
 from lamina.api.exchange import Exchange
 from lamina.api.versions import OLDEST, ApiVersion, negotiate
@@ -59,12 +57,6 @@ class Router:
         Raises PageNotFound, and UnsupportedVersion for a version that is not served.
         """
         path, asked = exchange.path, ""
-        if "//" in path or "/." in path:
-            clean = posixpath.normpath("/" + path.strip("/"))
-            if path[-1] == "/" and clean != "/":
-                clean += "/"
-            if clean != path:
-                return partial(_redirect, clean)
         if path[:2] == "/v":
             end = path.find("/", 2)
             if end > 0 and _VERSION.fullmatch(path, 2, end):
@@ -92,9 +84,3 @@ class Router:
                 return route
         exchange.name = path[start:]
         return self._greedy.get((exchange.method, prefix, ""))
-
-
-async def _redirect(path: str, exchange: Exchange) -> None:
-    location = quote(path, safe="/:@!$&'()*+,;=~") + ("?" * bool(exchange.query_text))
-    headers = f"Location: {location}{exchange.query_text}\r\n"
-    exchange.reply(301, content_type="", headers=headers, told="nothing")

@@ -25,22 +25,6 @@ async def test_unknown_paths_and_methods(wire: Wire, method: str, path: str) -> 
     assert set(reply.headers) == {"content-type", "content-length", "date"}
 
 
-@pytest.mark.parametrize(
-    ("path", "location"),
-    [
-        ("/images//json?all=1", "/images/json?all=1"),
-        ("/v1.41/images/a/../b/json", "/v1.41/images/b/json"),
-        ("/images/./x%20y//json", "/images/x%20y/json"),
-        ("//", "/"),
-        ("/images//x/", "/images/x/"),
-        ("/images//%0d%0aX:y", "/images/%0D%0AX:y"),
-    ],
-)
-async def test_a_path_with_empty_segments_is_sent_on(wire: Wire, path: str, location: str) -> None:
-    reply = await wire.ask("GET", path)
-    assert (reply.status, reply.headers["location"], reply.body) == (301, location, b"")
-
-
 async def test_a_head_for_what_has_none(wire: Wire) -> None:
     reply = await wire.ask("HEAD", "/images/json")
     assert (reply.status, reply.headers["content-length"]) == (404, "29")
