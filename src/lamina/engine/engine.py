@@ -20,7 +20,7 @@ from lamina.engine.system import (
 )
 from lamina.engine.tagging import parse_new_tag, tag_image
 from lamina.engine.watching import watch_events
-from lamina.errors import Conflict
+from lamina.errors import BlobNotFound, Conflict
 from lamina.image_api import Filters
 from lamina.models import (
     EventMessage,
@@ -34,9 +34,11 @@ from lamina.models import (
     SystemPing,
     SystemVersion,
 )
+from lamina.oci.config import ImageConfig
 from lamina.oci.digest import Digest
 from lamina.oci.platform import Platform, host
 from lamina.progress import Operation, Report
+from lamina.records.catalogue import Catalogue, Image
 from lamina.records.configs import ImageConfigs
 from lamina.records.garbage import blobs_of_removed
 from lamina.records.lookup import find_image
@@ -132,10 +134,13 @@ class Engine:
             transaction.do_all(deletion.changes)
             return items, blobs_of_removed(transaction.catalogue, deletion.changes)
 
-        items, garbage = await self._records.change(delete)
-        if garbage:
-            await self._records.sweep(garbage)
-        return items
+        async def delete_and_sweep() -> list[ImageDeleteResponseItem]:
+            items, garbage = await self._records.change(delete)
+            if garbage:
+                await self._records.sweep(garbage)
+            return items
+
+        return await self._records.finish(delete_and_sweep())
 
     def image_get(self, name: str) -> AbstractAsyncContextManager[ByteStream]:
         """Export one image."""
@@ -147,15 +152,12 @@ class Engine:
 
     async def image_history(self, name: str) -> list[HistoryResponseItem]:
         """The steps which made an image."""
-        config = await self._resources.configs.get(find_image(self._records.catalogue, name).id)
-        catalogue = self._records.catalogue
-        return image_history(catalogue, find_image(catalogue, name), config)
+        catalogue, image, config = await self._find(name)
+        return image_history(catalogue, image, config)
 
     async def image_inspect(self, name: str) -> ImageInspect:
         """Everything known about an image."""
-        image = find_image(self._records.catalogue, name)
-        config = await self._resources.configs.get(image.id)
-        return inspect_image(self._records.catalogue, image, config)
+        return inspect_image(*await self._find(name))
 
     async def image_list(
         self,
@@ -207,6 +209,20 @@ class Engine:
         """Give an image another name."""
         now = self._resources.now()
         await self._records.change(lambda transaction: tag_image(transaction, name, repo, tag, now))
+
+    async def _find(self, name: str) -> tuple[Catalogue, Image, ImageConfig]:
+        """The image that `name` means, its configuration, and the records at that moment."""
+        while True:
+            catalogue = self._records.catalogue
+            image = find_image(catalogue, name)
+            if (config := self._resources.configs.cached(image.id)) is not None:
+                return catalogue, image, config
+            try:
+                await self._resources.configs.get(image.id)
+            except BlobNotFound:
+                # Deleted while we looked, or else lost.
+                if image.id in self._records.catalogue.images:
+                    raise
 
     # The engine itself; see `lamina.system_api.SystemApi`.
 

@@ -50,6 +50,8 @@ async def watch_events(
     sequence = 0 if replay else records.read(last_sequence)
     while True:
         ended = end is not None and now() > end
+        # Asked before the events, so that what comes between the two is not waited for.
+        generation = records.catalogue.generation
         for event in records.read(partial(events_after, sequence=sequence)):
             sequence = event.sequence
             if begin is not None and event.time < begin:
@@ -61,7 +63,7 @@ async def watch_events(
         if ended:
             return
         remaining = _POLL_INTERVAL if end is None else (end - now()) / 1e9 + 0.001
-        await records.wait_for_change(max(0.0, min(_POLL_INTERVAL, remaining)))
+        await records.wait_for_change(generation, at_most=max(0.0, min(_POLL_INTERVAL, remaining)))
 
 
 def _message(event: Event) -> EventMessage:

@@ -1,8 +1,8 @@
 """What nothing needs any more: mark and sweep as pure functions over a `Catalogue`.
 
-Roots are the images, the tags and digest names with the manifests they came with, and leases. An
-image needs its configuration, the blobs of its layers and its manifests; a manifest or index what
-it refers to.
+Records are marked: roots are the images, and the manifests that tags and digest names came with. An
+image needs its layers and its manifests; an index the manifests it refers to. Blobs need no mark:
+one that no record names, and no lease, is garbage.
 """
 
 from collections.abc import Iterable, Iterator
@@ -11,6 +11,7 @@ from lamina.oci.digest import Digest
 from lamina.records.catalogue import Catalogue
 from lamina.records.changes import (
     Change,
+    ReleaseLayer,
     RemoveImage,
     RemoveLayer,
     RemoveManifest,
@@ -19,18 +20,13 @@ from lamina.records.changes import (
 )
 
 
-def needed_blobs(catalogue: Catalogue, leased: Iterable[Digest]) -> frozenset[Digest]:
-    """The digests of all blobs that must stay."""
-    needed = set(leased)
-    needed |= _closure(catalogue, needed)
-    needed |= needed_manifests(catalogue)
-    for digest in tuple(needed):
-        if manifest := catalogue.manifests.get(digest):
-            needed |= manifest.children
-    needed.update(catalogue.images)
-    for diff_id in _used_layers(catalogue):
-        needed.update(blob.digest for blob in catalogue.layers[diff_id].blobs)
-    return frozenset(needed)
+def named_blobs(catalogue: Catalogue) -> frozenset[Digest]:
+    """Every blob that a record names, needed or not."""
+    return frozenset(catalogue.images).union(
+        catalogue.manifests,
+        *(manifest.children for manifest in catalogue.manifests.values()),
+        (blob.digest for layer in catalogue.layers.values() for blob in layer.blobs),
+    )
 
 
 def needed_manifests(catalogue: Catalogue) -> set[Digest]:
@@ -56,6 +52,13 @@ def unused_records(catalogue: Catalogue) -> Iterator[Change]:
         yield RemoveLayer(diff_id)
 
 
+def outdated_layers(catalogue: Catalogue, kept_since: int) -> Iterator[Change]:
+    """The changes which release the layers that unfinished pulls left before that (unix ns)."""
+    for diff_id, time in catalogue.kept_layers.items():
+        if time <= kept_since:
+            yield ReleaseLayer(diff_id)
+
+
 def blobs_of_removed(catalogue: Catalogue, changes: Iterable[Change]) -> frozenset[Digest]:
     """The blobs that may become garbage by `changes`; `catalogue` is the one before them."""
     roots: set[Digest] = set()
@@ -76,7 +79,8 @@ def blobs_of_removed(catalogue: Catalogue, changes: Iterable[Change]) -> frozens
 
 
 def _used_layers(catalogue: Catalogue) -> set[Digest]:
-    return {diff_id for image in catalogue.images.values() for diff_id in image.diff_ids}
+    used = {diff_id for image in catalogue.images.values() for diff_id in image.diff_ids}
+    return used | catalogue.kept_layers.keys()
 
 
 def _closure(catalogue: Catalogue, roots: Iterable[Digest]) -> set[Digest]:

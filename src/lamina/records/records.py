@@ -3,10 +3,10 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 from uuid import uuid4
 
 from sqlalchemy import Connection, delete, insert, select, update
@@ -15,10 +15,10 @@ from lamina.content.store import BlobStore
 from lamina.errors import BlobNotFound
 from lamina.oci.digest import Digest
 from lamina.records import schema
-from lamina.records.catalogue import Catalogue, Layer, read_catalogue
+from lamina.records.catalogue import Catalogue, read_catalogue
 from lamina.records.changes import Change
 from lamina.records.database import Database
-from lamina.records.garbage import needed_blobs, unused_records
+from lamina.records.garbage import named_blobs, unused_records
 from lamina.records.processes import Presence
 
 T = TypeVar("T")
@@ -59,21 +59,24 @@ class Lease:
         self._id = lease_id
 
     async def protect(self, *digests: Digest) -> None:
-        """Keep these blobs while the lease lasts. To be called before a blob is published or relied on."""
+        """Keep these blobs while the lease lasts; to be called before one is published."""
         await self._records.change(lambda transaction: self._add(transaction, digests))
 
-    async def protect_layer(self, diff_id: Digest) -> Layer | None:
-        """The layer with this diff ID, its blobs protected; None if there is no such layer."""
+    async def claim(self, find: Callable[[Catalogue], tuple[T, Iterable[Digest]]]) -> T:
+        """What `find` finds in the records, with the blobs it names protected from that moment.
 
-        def find(transaction: Transaction) -> Layer | None:
-            layer = transaction.catalogue.layers.get(diff_id)
-            if layer is not None:
-                self._add(transaction, tuple(blob.digest for blob in layer.blobs))
-            return layer
+        What is in the records has its blobs in the store. `find` runs on another thread, and what
+        it raises is raised.
+        """
 
-        return await self._records.change(find)
+        def claim(transaction: Transaction) -> T:
+            found, digests = find(transaction.catalogue)
+            self._add(transaction, digests)
+            return found
 
-    def _add(self, transaction: Transaction, digests: tuple[Digest, ...]) -> None:
+        return await self._records.change(claim)
+
+    def _add(self, transaction: Transaction, digests: Iterable[Digest]) -> None:
         table = schema.leased_blobs
         rows = [{"lease_id": self._id, "digest": str(digest)} for digest in digests]
         if rows:
@@ -84,8 +87,8 @@ class Lease:
 class Records:
     """The records of a root, shared with other processes that have it open.
 
-    Reads use `catalogue`; every change is a function given to `change`. Both belong to the event loop
-    that opened the records.
+    Reads use `catalogue`; every change is a function given to `change`. Both belong to the event
+    loop that opened the records.
     """
 
     def __init__(self, root: Path, blobs: BlobStore, *, logger: logging.Logger) -> None:
@@ -95,7 +98,9 @@ class Records:
         self._database = Database(root / "lamina.db")
         self._writing = asyncio.Lock()
         self._catalogue = Catalogue()
+        self._own_generation = -1
         self._changed = asyncio.Condition()
+        self._unfinished: set[asyncio.Task[Any]] = set()
         self.engine_id = ""
 
     @classmethod
@@ -112,24 +117,35 @@ class Records:
             await records._begin()
             yield records
         finally:
-            await records._database.close()
-            records._presence.close()
+            await records._close()
 
     @property
     def catalogue(self) -> Catalogue:
         """The records as they are now, whoever wrote last. Do not keep it over an await."""
-        # While we write, nobody else does, and what we wrote is applied before the lock is free again.
-        if not self._writing.locked() and self._database.generation() != self._catalogue.generation:
+        generation = self._database.generation()
+        # Our own latest change may be committed and not applied yet: its caller has no answer yet.
+        if generation not in {self._catalogue.generation, self._own_generation}:
             self._catalogue = self._database.read(read_catalogue)
         return self._catalogue
 
     async def change(self, function: Callable[[Transaction], T]) -> T:
         """Run `function` in a write transaction and bring the catalogue up to date.
 
-        The function runs on another thread and must not touch anything but its transaction. Whoever is
-        cancelled while waiting leaves the change to end on its own: it happens whole or not at all.
+        The function runs on another thread and must not touch anything but its transaction. Whoever
+        is cancelled while waiting leaves the change to end on its own: it happens whole or not at
+        all.
         """
-        return await asyncio.shield(asyncio.create_task(self._change(function)))
+        return await self.finish(self._change(function))
+
+    async def finish(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run `work` to its end, even if the caller is cancelled; closing the records waits for it.
+
+        For what must not stop half-way: a deletion and the removal of what it freed.
+        """
+        task = asyncio.create_task(work)
+        self._unfinished.add(task)
+        task.add_done_callback(self._unfinished.discard)
+        return await asyncio.shield(task)
 
     @asynccontextmanager
     async def lease(self) -> AsyncIterator[Lease]:
@@ -137,48 +153,59 @@ class Records:
         lease_id = uuid4().hex
         process = self._presence.id
         table = schema.leases
-        await self.change(
-            lambda transaction: transaction.connection.execute(
-                insert(table).values(id=lease_id, process=process)
-            )
-        )
         try:
+            await self.change(
+                lambda transaction: transaction.connection.execute(
+                    insert(table).values(id=lease_id, process=process)
+                )
+            )
             yield Lease(self, lease_id)
         finally:
-            await asyncio.shield(
-                self.change(lambda transaction: _end_leases(transaction.connection, [lease_id]))
-            )
+            # Changes keep their order: this one ends the lease even if its begin still waits.
+            await self.change(lambda transaction: _end_leases(transaction.connection, [lease_id]))
 
     def read(self, function: Callable[[Connection], T]) -> T:
         """Query the database itself, for what the catalogue does not hold (events)."""
         return self._database.read(function)
 
-    async def wait_for_change(self, timeout: float) -> None:
-        """Return when this process changed something, or after `timeout` seconds at the latest."""
+    async def wait_for_change(self, seen: int, *, at_most: float) -> None:
+        """Return when this process has made a change after generation `seen`.
+
+        Those of other processes are not noticed: return after `at_most` seconds in any case.
+        """
         async with self._changed:
-            try:
-                async with asyncio.timeout(timeout):
-                    await self._changed.wait()
-            except TimeoutError:
-                return
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(at_most):
+                    await self._changed.wait_for(lambda: self._catalogue.generation > seen)
 
     async def sweep(self, candidates: frozenset[Digest] | None = None) -> int:
-        """Remove the blobs that nothing needs, of `candidates` or of the whole store; returns their bytes.
+        """Remove what nothing needs, of `candidates` or of the whole store; returns its bytes.
 
-        Runs under the write lock: nobody can lease a blob between the decision and its removal. Records
-        never name a blob that is gone, because a record goes in an earlier transaction than its blobs.
+        First the records that nothing needs, then the blobs that no record names any more: so there
+        never is a record of a blob that is gone. The latter under the write lock: nobody can lease
+        a blob between the decision and its removal.
         """
+        return await self.finish(self._sweep(candidates))
+
+    async def _sweep(self, candidates: frozenset[Digest] | None) -> int:
         await self.change(_remove_unused)
         loop = asyncio.get_running_loop()
 
         def remove(transaction: Transaction) -> int:
-            self._end_dead_leases(transaction.connection)
-            keep = needed_blobs(transaction.catalogue, _leased(transaction.connection))
-            # The blob store is asynchronous and lives on the loop, which is free while we hold the lock.
-            removal = self._remove_blobs(candidates, keep)
+            died = self._end_dead_leases(transaction.connection)
+            keep = named_blobs(transaction.catalogue) | _leased(transaction.connection)
+            # Nobody else will look for what a dead process left behind.
+            removal = self._remove_blobs(None if died else candidates, keep)
+            # The store is asynchronous and lives on the loop, which is free meanwhile.
             return asyncio.run_coroutine_threadsafe(removal, loop).result()
 
         return await self.change(remove)
+
+    async def _close(self) -> None:
+        while self._unfinished:
+            await asyncio.wait(self._unfinished)
+        await self._database.close()
+        self._presence.close()
 
     async def _begin(self) -> None:
         await self._database.run(schema.migrate)
@@ -192,13 +219,16 @@ class Records:
 
     async def _change(self, function: Callable[[Transaction], T]) -> T:
         async with self._writing:
-            result, transaction, generation = await self._database.run(
-                lambda connection: self._transact(connection, function)
-            )
-            self._catalogue = transaction.catalogue
-            for change in transaction.changes:
-                change.apply(self._catalogue)
-            self._catalogue.generation = generation
+            try:
+                result, transaction, generation = await self._database.run(
+                    lambda connection: self._transact(connection, function)
+                )
+                self._catalogue = transaction.catalogue
+                for change in transaction.changes:
+                    change.apply(self._catalogue)
+                self._catalogue.generation = generation
+            finally:
+                self._own_generation = -1
         async with self._changed:
             self._changed.notify_all()
         return result
@@ -211,13 +241,19 @@ class Records:
         if catalogue.generation != generation - 1:
             catalogue = read_catalogue(connection)
         transaction = Transaction(connection, catalogue)
-        return function(transaction), transaction, generation
+        result = function(transaction)
+        # From here on nothing can fail but the commit.
+        self._own_generation = generation
+        return result, transaction, generation
 
-    def _end_dead_leases(self, connection: Connection) -> None:
-        self._presence.forget_dead()
+    def _end_dead_leases(self, connection: Connection) -> bool:
+        """End the leases of processes that are no more; whether there were any."""
+        dead = self._presence.forget_dead()
         living = self._presence.living()
         rows = connection.execute(select(schema.leases.c.id, schema.leases.c.process)).all()
-        _end_leases(connection, [lease for lease, process in rows if process not in living])
+        ended = [lease for lease, process in rows if process not in living]
+        _end_leases(connection, ended)
+        return bool(dead or ended)
 
     async def _remove_blobs(
         self, candidates: frozenset[Digest] | None, keep: frozenset[Digest]

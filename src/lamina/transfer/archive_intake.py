@@ -13,78 +13,45 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, TypeVar
 
-from lamina.content.store import BlobStore, BlobWriter
-from lamina.errors import CorruptData, DigestMismatch, InvalidArchive, InvalidLayer
-from lamina.layers.compression import PREFIX_SIZE, Decompressor, detect
+from lamina.content.store import BlobWriter
+from lamina.errors import DigestMismatch, InvalidArchive, InvalidLayer
+from lamina.layers.compression import PREFIX_SIZE, Compression, Decompressor, detect
 from lamina.layers.scan import MAX_LAYER
-from lamina.layers.tarheader import EntryType, TarHeader
+from lamina.layers.tarheader import BLOCK, EntryType, TarHeader
 from lamina.layers.tarstream import TarScanner
 from lamina.oci.digest import Digest, is_digest
-from lamina.records.records import Lease
+from lamina.transfer.incoming import Incoming
 from lamina.transfer.layer_intake import LayerIntake, StoredLayer
+from lamina.transfer.members import Document, Link, Member, Members, NoLayer
 
 T = TypeVar("T")
 
 MAX_DOCUMENT: Final = 8 << 20
 """Bytes of one JSON member."""
-MAX_DOCUMENTS: Final = 64 << 20
+MAX_DOCUMENTS: Final = 32 << 20
 """Bytes of all JSON members of an archive, which are held in memory."""
 MAX_MEMBERS: Final = 100_000
-_MAX_LINKS: Final = 16
+MAX_NAMES: Final = 8 << 20
+"""Characters of all members' paths and links."""
+
+_PROGRESS_STEP: Final = 512 << 10
+"""Bytes of a layer between two reports at least; of a large one a hundredth, as dockerd does it."""
 
 _BLOB_PATH: Final = re.compile(r"blobs/([a-z0-9]+)/([0-9a-f]+)")
+_DIFF_ID_PATH: Final = re.compile(r"(?:blobs/sha256/)?([0-9a-f]{64})(?:\.tar)?")
+"""Where archives that do not compress put a layer, named by its diff ID."""
 _DOCUMENT_NAMES: Final = frozenset(("json", "repositories", "oci-layout"))
 _IGNORED_NAMES: Final = frozenset(("VERSION",))
 
 
 @dataclass(frozen=True, slots=True)
-class Document:
-    """A member that is JSON, whole."""
+class LayerTaken:
+    """How much of a layer has been taken: `current` of `total` bytes in the archive."""
 
-    raw: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Link:
-    """A member that stands for another one; `target` is that one's path in the archive."""
-
-    target: str
-
-
-@dataclass(frozen=True, slots=True)
-class NoLayer:
-    """A member that is no layer, and why it is not."""
-
-    error: CorruptData
-
-
-Member = Document | Link | NoLayer | StoredLayer
-
-
-@dataclass(frozen=True, slots=True)
-class Members:
-    """The members of an archive by their path."""
-
-    by_path: Mapping[str, Member]
-
-    def resolve(self, path: str) -> Document | NoLayer | StoredLayer | None:
-        """The member at `path`, links followed; None if there is none. Raises InvalidArchive."""
-        current = posixpath.normpath(path)
-        for _ in range(_MAX_LINKS):
-            member = self.by_path.get(current)
-            if not isinstance(member, Link):
-                return member
-            current = member.target
-        raise InvalidArchive(f"open {path}: too many levels of symbolic links")
-
-    def document(self, path: str) -> bytes | None:
-        """The JSON member at `path`. Raises InvalidArchive if something else is there."""
-        member = self.resolve(path)
-        if member is None:
-            return None
-        if not isinstance(member, Document):
-            raise InvalidArchive(f"{path} is not a JSON document")
-        return member.raw
+    diff_id: Digest
+    """Verified once all is taken; until then what the archive says."""
+    current: int
+    total: int
 
 
 class ArchiveIntake:
@@ -92,31 +59,35 @@ class ArchiveIntake:
 
     `loop` is the event loop on which the caller waits meanwhile: the store and the records live
     there. `known` gives the layer of a blob which the store has already, so that its bytes in the
-    archive are passed over; `stored` is told of every layer that was published, wanted or not.
+    archive are passed over; `claims` the diff IDs of layers by path, as far as the members that
+    came before tell them.
     """
 
     def __init__(
         self,
-        blobs: BlobStore,
-        lease: Lease,
+        coming: Incoming,
         *,
         known: Callable[[Digest], Coroutine[Any, Any, StoredLayer | None]],
-        stored: Callable[[StoredLayer], Coroutine[Any, Any, None]],
+        claims: Callable[[Members], Mapping[str, Digest]],
         loop: asyncio.AbstractEventLoop,
     ) -> None:
-        self._blobs = blobs
-        self._lease = lease
+        self._coming = coming
         self._known = known
-        self._stored = stored
+        self._claims = claims
         self._loop = loop
         self._members: dict[str, Member] = {}
         self._documents_size = 0
+        self._claimed_at = 0
+        self._claimed: Mapping[str, Digest] = {}
+        self._names_size = 0
+        self._taken: list[LayerTaken] = []
         self._scanner = TarScanner(
             self._on_entry, on_data=self._on_data, on_end=self._on_end, error=_archive_error
         )
         self._prefix: bytes | None = b""
         self._decompressor: Decompressor | None = None
         self._entry: TarHeader | None = None
+        self._beginning = bytearray()
         self._member: _MemberIntake | None = None
 
     def feed(self, data: bytes) -> None:
@@ -142,6 +113,11 @@ class ArchiveIntake:
         if self._member is not None:
             self._member.close()
 
+    def progress(self) -> list[LayerTaken]:
+        """What happened to layers since this was asked last; not while another call runs."""
+        taken, self._taken = self._taken, []
+        return taken
+
     def _begin(self, beginning: bytes) -> None:
         self._prefix = None
         kind = detect(beginning)
@@ -154,32 +130,45 @@ class ArchiveIntake:
             self._scanner.feed(piece)
 
     def _on_entry(self, header: TarHeader) -> bool:
-        if len(self._members) >= MAX_MEMBERS:
-            raise InvalidArchive(f"invalid archive: more than {MAX_MEMBERS} entries")
         self._entry, self._member = header, None
         if header.type in (EntryType.SYMLINK, EntryType.HARD_LINK):
-            self._members[header.path] = Link(_link_target(header))
+            self._add(Link(_link_target(header)))
             return False
         if header.type not in (EntryType.REGULAR, EntryType.CONTIGUOUS) or header.sparse:
             return False
         if posixpath.basename(header.path) in _IGNORED_NAMES:
             return False
         blob = _blob_of_path(header.path)
-        if blob is not None and (layer := self._wait(self._known(blob))) is not None:
-            self._members[header.path] = layer
+        if blob is not None and (layer := self.wait(self._known(blob))) is not None:
+            self._add(layer)
             return False
         return True
 
+    def _add(self, member: Member) -> None:
+        assert self._entry is not None
+        path, link = self._entry.path, self._entry.link
+        self._names_size += len(path) + len(link)
+        if len(self._members) >= MAX_MEMBERS or self._names_size > MAX_NAMES:
+            raise InvalidArchive(f"invalid archive: more than {MAX_MEMBERS} entries")
+        self._members[path] = member
+
     def _on_data(self, data: memoryview) -> None:
         if self._member is None:
+            assert self._entry is not None
+            needed = min(BLOCK, self._entry.stored)
+            if self._beginning or len(data) < needed:
+                self._beginning += data
+                if len(self._beginning) < needed:
+                    return
+                data = memoryview(bytes(self._beginning))
+                self._beginning.clear()
             self._member = self._member_intake(data)
         self._member.take(data)
 
     def _on_end(self) -> None:
         if self._member is None:
             self._member = self._member_intake(memoryview(b""))
-        assert self._entry is not None
-        self._members[self._entry.path] = self._member.end()
+        self._add(self._member.end())
         self._member = None
 
     def _member_intake(self, beginning: memoryview) -> "_MemberIntake":
@@ -187,36 +176,38 @@ class ArchiveIntake:
         assert self._entry is not None
         path, size = self._entry.path, self._entry.size
         blob = _blob_of_path(path)
-        # Configurations and manifests of an OCI layout cannot be told from layers by their names.
-        is_document = _is_document_name(path) if blob is None else _looks_like_json(beginning)
-        if not is_document or (blob is not None and size > MAX_DOCUMENT):
-            return _FileIntake(self, blob)
+        named = blob is None and _is_document_name(path)
+        # Many archives have names for configurations and manifests that tell nothing.
+        if not named and (size > MAX_DOCUMENT or not _looks_like_json(beginning)):
+            return _FileIntake(self, path, blob, size)
         self._documents_size += size
         if size > MAX_DOCUMENT or self._documents_size > MAX_DOCUMENTS:
             raise InvalidArchive(f"invalid archive: {path} is too large ({size} bytes)")
         return _DocumentIntake(blob)
 
-    # What a file's intake needs of the store; each call waits for the loop.
+    # What a file's intake needs.
 
     def open_writer(self, stack: AsyncExitStack, blob: Digest | None) -> BlobWriter:
         """A writer for a blob, closed with `stack`."""
-        return self._wait(stack.enter_async_context(self._blobs.ingest(expected=blob)))
+        return self.wait(stack.enter_async_context(self._coming.blobs.ingest(expected=blob)))
 
-    def publish(self, writer: BlobWriter, layer: StoredLayer) -> None:
-        """Make a written layer visible, and tell."""
+    def publish(self, writer: BlobWriter, digest: Digest) -> None:
+        """Make a written blob visible."""
+        self.wait(self._coming.publish(writer, digest))
 
-        async def publish() -> None:
-            await self._lease.protect(layer.blob.digest)
-            await writer.commit()
-            await self._stored(layer)
+    def claimed_diff_id(self, path: str) -> Digest | None:
+        """What the members so far say about the layer at `path`."""
+        if self._claimed_at != self._documents_size:
+            self._claimed_at = self._documents_size
+            self._claimed = self._claims(Members(self._members))
+        return self._claimed.get(path)
 
-        self._wait(publish())
+    def tell(self, diff_id: Digest, current: int, total: int) -> None:
+        """Note how much of a layer has been taken."""
+        self._taken.append(LayerTaken(diff_id, current, total))
 
-    def close_stack(self, stack: AsyncExitStack) -> None:
-        """Close a writer; what was not published is gone."""
-        self._wait(stack.aclose())
-
-    def _wait(self, work: Coroutine[Any, Any, T]) -> T:
+    def wait(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run `work` on the loop."""
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
 
@@ -242,9 +233,10 @@ class _DocumentIntake:
 
     def end(self) -> Member:
         raw = bytes(self._raw)
-        if self._blob is not None and self._blob.algorithm == "sha256":
-            actual = Digest.of(raw)
-            if actual != self._blob:
+        if self._blob is not None:
+            hasher = self._blob.hasher()
+            hasher.update(raw)
+            if (actual := Digest.from_hasher(hasher)) != self._blob:
                 raise DigestMismatch(self._blob, actual)
         return Document(raw)
 
@@ -253,23 +245,36 @@ class _DocumentIntake:
 
 
 class _FileIntake:
-    """Stores a member as a layer, until it turns out to be none."""
+    """Stores a member as a layer, until it turns out to be none.
 
-    def __init__(self, archive: ArchiveIntake, blob: Digest | None) -> None:
+    One that is named by a digest is stored even so: a manifest may refer to it.
+    """
+
+    def __init__(self, archive: ArchiveIntake, path: str, blob: Digest | None, size: int) -> None:
         self._archive = archive
+        self._path = path
+        self._blob = blob
+        self._size = size
+        self._taken = 0
+        self._step = max(_PROGRESS_STEP, size // 100)
+        self._next_report = self._step
+        self._diff_id: Digest | None = None
+        self._error: InvalidLayer | None = None
         self._stack = AsyncExitStack()
         self._writer = archive.open_writer(self._stack, blob)
-        self._layer = LayerIntake(self._writer)
-        self._error: InvalidLayer | None = None
+        self._layer = LayerIntake(self._writer, expected=blob)
 
     def take(self, data: memoryview) -> None:
-        if self._error is None:
-            try:
-                self._layer.feed(data)
-            except InvalidLayer as error:
-                # Archives may hold other files: an error only if a manifest calls this one a layer.
-                self._error = error
-                self.close()
+        if self._error is not None:
+            return
+        try:
+            self._layer.feed(data)
+        except InvalidLayer as error:
+            # Archives may hold other files: an error only if a manifest calls this one a layer.
+            self._error = error
+            self.close()
+            return
+        self._report(len(data))
 
     def end(self) -> Member:
         if self._error is not None:
@@ -277,14 +282,33 @@ class _FileIntake:
         try:
             layer = self._layer.finish()
         except InvalidLayer as error:
+            if self._blob is not None:
+                self._archive.publish(self._writer, self._blob)
             self.close()
-            return NoLayer(error)
-        self._archive.publish(self._writer, layer)
+            return NoLayer(error, is_stored=self._blob is not None)
+        self._archive.publish(self._writer, layer.blob.digest)
         self.close()
+        self._archive.tell(layer.diff_id, self._size, self._size)
         return layer
 
     def close(self) -> None:
-        self._archive.close_stack(self._stack)
+        self._archive.wait(self._stack.aclose())
+
+    def _report(self, length: int) -> None:
+        if self._taken == 0 and self._size > self._step:
+            self._diff_id = self._archive.claimed_diff_id(self._path) or self._diff_id_by_path()
+        self._taken += length
+        if self._diff_id is None or not self._layer.is_sound:
+            return
+        if self._next_report <= self._taken < self._size:
+            self._next_report = self._taken + self._step
+            self._archive.tell(self._diff_id, self._taken, self._size)
+
+    def _diff_id_by_path(self) -> Digest | None:
+        match = _DIFF_ID_PATH.fullmatch(self._path)
+        if match is None or self._layer.compression is not Compression.PLAIN:
+            return None
+        return Digest.parse(f"sha256:{match[1]}")
 
 
 def _archive_error(why: str) -> InvalidArchive:
@@ -294,8 +318,7 @@ def _archive_error(why: str) -> InvalidArchive:
 def _link_target(header: TarHeader) -> str:
     if header.type == EntryType.HARD_LINK:
         return header.link
-    target = posixpath.normpath(posixpath.join("/", posixpath.dirname(header.path), header.link))
-    return target.lstrip("/")
+    return posixpath.join("/", posixpath.dirname(header.path), header.link)
 
 
 def _is_document_name(path: str) -> bool:

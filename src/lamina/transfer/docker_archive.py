@@ -4,13 +4,12 @@ from collections.abc import Sequence
 
 import msgspec
 
-from lamina.errors import InvalidArchive, InvalidReference
+from lamina.errors import InvalidArchive, InvalidReference, LaminaError
 from lamina.oci import jsontext
-from lamina.oci.config import ImageConfig
 from lamina.oci.digest import Digest, is_digest
 from lamina.oci.reference import Reference
-from lamina.transfer.archive_intake import Members
-from lamina.transfer.archived import ArchivedImage
+from lamina.transfer.archived import ArchivedImage, Configs
+from lamina.transfer.members import Members
 
 MANIFEST = "manifest.json"
 
@@ -39,7 +38,26 @@ _ITEMS = jsontext.decoder(list[_ReadItem])
 def read_docker_archive(members: Members, manifest: bytes) -> list[ArchivedImage]:
     """The images that ``manifest.json`` lists. Raises InvalidArchive."""
     items = jsontext.decode(_ITEMS, manifest, what=MANIFEST)
-    return [_image(members, item) for item in items]
+    configs = Configs(members)
+    return [_image(configs, item) for item in items]
+
+
+def claimed_diff_ids(members: Members) -> dict[str, Digest]:
+    """The diff IDs of layers by their path, as far as these members tell; nothing is checked."""
+    claims: dict[str, Digest] = {}
+    try:
+        manifest = members.document(MANIFEST)
+        items = [] if manifest is None else jsontext.decode(_ITEMS, manifest, what=MANIFEST)
+        configs = Configs(members)
+        for item in items:
+            if members.resolve(item.config) is not None:
+                claims.update(
+                    zip(item.layers or (), configs.get(item.config).diff_ids, strict=False)
+                )
+    except LaminaError:
+        # What is wrong will be told when all members are there.
+        return claims
+    return claims
 
 
 def encode_manifest(items: Sequence[Item]) -> bytes:
@@ -58,14 +76,11 @@ def parse_tag(text: str) -> Reference:
     return reference
 
 
-def _image(members: Members, item: _ReadItem) -> ArchivedImage:
-    config = members.document(item.config)
-    if config is None:
-        raise InvalidArchive(f"open {item.config}: no such file or directory")
+def _image(configs: Configs, item: _ReadItem) -> ArchivedImage:
     if item.parent and not is_digest(item.parent):
         raise InvalidArchive(f'invalid parent "{item.parent}"')
     return ArchivedImage(
-        config=ImageConfig.parse(config),
+        config=configs.get(item.config),
         layers=tuple(item.layers or ()),
         names=tuple(parse_tag(text) for text in item.repo_tags or ()),
         parent=Digest.parse(item.parent) if item.parent else None,

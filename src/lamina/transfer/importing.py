@@ -29,9 +29,10 @@ from lamina.oci.timestamp import format_timestamp
 from lamina.progress import LayerProgress, Report, StatusLine
 from lamina.records.changes import PutImage, PutLayer
 from lamina.records.happenings import image_event, put_tag
-from lamina.records.records import Lease, Transaction
+from lamina.records.records import Transaction
 from lamina.streams import CHUNK_SIZE, ByteSource, chunks_of
 from lamina.transfer.images import image_record
+from lamina.transfer.incoming import Incoming
 from lamina.transfer.layer_intake import LayerIntake, StoredLayer
 from lamina.transfer.resources import Resources
 
@@ -88,28 +89,26 @@ async def import_image(
         chunks = chunks_of(body or io.BytesIO())
     else:
         chunks = _download(wanted.source, report)
-    async with resources.records.lease() as lease, contextlib.aclosing(chunks):
-        layer = await _store_layer(resources, lease, chunks)
+    async with resources.incoming() as coming, contextlib.aclosing(chunks):
+        layer = await _store_layer(coming, chunks)
         now = resources.now()
         config = _image_config(wanted, layer, now)
-        await resources.store_document(lease, config.raw)
+        await coming.store_documents({config.digest: config.raw})
         await resources.records.change(
             lambda transaction: _record(transaction, wanted, config, layer, now)
         )
+        coming.recorded((layer.blob.digest, config.digest))
     await report(StatusLine(str(config.digest)))
     return str(config.digest)
 
 
-async def _store_layer(
-    resources: Resources, lease: Lease, chunks: AsyncGenerator[bytes, None]
-) -> StoredLayer:
-    async with resources.blobs.ingest() as writer:
+async def _store_layer(coming: Incoming, chunks: AsyncGenerator[bytes, None]) -> StoredLayer:
+    async with coming.blobs.ingest() as writer:
         intake = LayerIntake(writer)
         async for chunk in chunks:
             await run_to_end(partial(intake.feed, chunk))
         layer = await run_to_end(intake.finish)
-        await lease.protect(layer.blob.digest)
-        await writer.commit()
+        await coming.publish(writer, layer.blob.digest)
     return layer
 
 
@@ -131,7 +130,7 @@ def _record(
 ) -> None:
     image = image_record(config, (layer.record(),))
     transaction.do(PutLayer(layer.record()))
-    transaction.do(PutImage(image))
+    transaction.do(PutImage(transaction.catalogue.images.get(image.id) or image))
     if wanted.name is not None:
         put_tag(transaction, image, wanted.name, target=None, now=now)
     transaction.do(image_event("import", image, actor=image.id, name=str(image.id), time=now))

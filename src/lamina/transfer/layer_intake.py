@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from lamina.content.store import BlobWriter
+from lamina.errors import InvalidLayer
 from lamina.layers.compression import PREFIX_SIZE, Compression, Decompressor, detect
 from lamina.layers.scan import MAX_LAYER, LayerScan
 from lamina.oci import mediatype
@@ -35,18 +36,34 @@ class StoredLayer:
 class LayerIntake:
     """Feeds a layer's bytes to a blob's writer and to a scan; for use in a worker thread.
 
-    The compression is told from the first bytes. Nothing is published: that is the caller's to do,
-    after `finish`. Raises InvalidLayer, DigestMismatch, SizeMismatch.
+    The compression is told from the first bytes. `expected` is the blob's digest, if somebody has
+    named it: the bytes are then written as they are, all of them even if they are no layer, and
+    whether they are is said at the end. Nothing is published: that is the caller's to do, after
+    `finish`.
     """
 
-    def __init__(self, writer: BlobWriter) -> None:
+    def __init__(self, writer: BlobWriter, *, expected: Digest | None = None) -> None:
         self._writer = writer
-        self._scan = LayerScan(hash_plain=False)
+        self._is_named = expected is not None
+        # A blob's own digest is its diff ID if it is a plain layer, and of the algorithm of those.
+        is_other = expected is not None and expected.algorithm != "sha256"
+        self._scan = LayerScan(hash_plain=is_other)
         self._prefix: bytes | None = b""
         self._decompressor: Decompressor | None = None
+        self._error: InvalidLayer | None = None
+
+    @property
+    def compression(self) -> Compression | None:
+        """How the layer is compressed; None as long as too little of it has come."""
+        return self._scan.compression
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether what has come may be the beginning of a layer."""
+        return self._error is None
 
     def feed(self, data: bytes | memoryview) -> None:
-        """Take the next bytes."""
+        """Take the next bytes. Raises InvalidLayer, unless the blob is a named one."""
         if self._prefix is None:
             self._take(data)
             return
@@ -55,12 +72,18 @@ class LayerIntake:
             self._begin(self._prefix)
 
     def finish(self) -> StoredLayer:
-        """Say that the layer ends here; returns what it was."""
+        """Say that the layer ends here; returns what it was.
+
+        Raises InvalidLayer, also for a named blob, whose writer is finished nevertheless, and
+        DigestMismatch.
+        """
         if self._prefix is not None:
             self._begin(self._prefix)
         if self._decompressor is not None:
             self._decompressor.close()
         digest = self._writer.finish_sync()
+        if self._error is not None:
+            raise self._error
         found = self._scan.finish(blob_digest=digest)
         return StoredLayer(
             blob=LayerBlob(digest, _MEDIA_TYPES[found.compression], self._writer.offset),
@@ -73,11 +96,24 @@ class LayerIntake:
         self._prefix = None
         kind = detect(beginning)
         if kind not in _MEDIA_TYPES:
-            self._decompressor = Decompressor(kind, limit=MAX_LAYER)
+            if self._is_named:
+                self._error = InvalidLayer(f"layers compressed with {kind} have no media type")
+            else:
+                self._decompressor = Decompressor(kind, limit=MAX_LAYER)
         self._take(beginning)
 
     def _take(self, data: bytes | memoryview) -> None:
         pieces = (data,) if self._decompressor is None else self._decompressor.feed(data)
         for piece in pieces:
             self._writer.write_sync(piece)
+            self._look_at(piece)
+
+    def _look_at(self, piece: bytes | memoryview) -> None:
+        if self._error is not None:
+            return
+        try:
             self._scan.feed(piece)
+        except InvalidLayer as error:
+            if not self._is_named:
+                raise
+            self._error = error

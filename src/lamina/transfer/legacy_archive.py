@@ -16,12 +16,15 @@ from lamina.oci import jsontext
 from lamina.oci.config import ImageConfig
 from lamina.oci.digest import Digest
 from lamina.oci.reference import Reference
-from lamina.transfer.archive_intake import Members, NoLayer
 from lamina.transfer.archived import ArchivedImage
-from lamina.transfer.layer_intake import StoredLayer
+from lamina.transfer.docker_archive import parse_tag
+from lamina.transfer.members import Members
 
 REPOSITORIES = "repositories"
-_MAX_DEPTH: Final = 1_000
+_MAX_DEPTH: Final = 125
+"""As many layers dockerd puts on each other."""
+_MAX_CONFIGS: Final = 32 << 20
+"""Bytes of all configurations made; each directory gives one, with everything below it."""
 _FOREIGN_KEYS: Final = ("id", "parent", "Size", "parent_id", "layer_id", "throwaway")
 """What stands in a layer's ``json`` and not in an image configuration."""
 
@@ -59,9 +62,13 @@ def read_legacy_archive(members: Members) -> list[ArchivedImage]:
     """Every directory's image, parents first. Raises InvalidArchive."""
     tags = _tags(members)
     steps: dict[str, _Step] = {}
+    size = 0
     for directory in _directories(members):
         for name in reversed(_lineage(members, directory, steps)):
-            steps[name] = _read_step(members, name, steps, tags.pop(name, ()))
+            step = steps[name] = _read_step(members, name, steps, tags.pop(name, ()))
+            size += step.image.config.size
+            if size > _MAX_CONFIGS:
+                raise InvalidArchive("invalid archive: too many layers")
     if tags:
         raise InvalidArchive(f"invalid archive: no image {next(iter(tags))}")
     return [step.image for step in steps.values()]
@@ -88,8 +95,7 @@ def _tags(members: Members) -> dict[str, tuple[Reference, ...]]:
     tags: dict[str, tuple[Reference, ...]] = {}
     for name, entries in repositories.items():
         for tag, directory in entries.items():
-            reference = Reference.parse(name).with_tag(tag)
-            tags[directory] = (*tags.get(directory, ()), reference)
+            tags[directory] = (*tags.get(directory, ()), parse_tag(f"{name}:{tag}"))
     return tags
 
 
@@ -97,8 +103,8 @@ def _lineage(members: Members, directory: str, known: dict[str, _Step]) -> list[
     """`directory` and its ancestors that are not known yet, youngest first."""
     lineage: list[str] = []
     while directory and directory not in known:
-        if directory in lineage or len(lineage) > _MAX_DEPTH:
-            raise InvalidArchive(f"invalid archive: {directory} is its own ancestor")
+        if len(lineage) > _MAX_DEPTH:
+            raise InvalidArchive("max depth exceeded")
         lineage.append(directory)
         directory = _layer_json(members, directory)[0].parent
     return lineage
@@ -118,7 +124,7 @@ def _read_step(
     layer, raw = _layer_json(members, directory)
     parent = known.get(layer.parent)
     path = f"{directory}/layer.tar"
-    diff_ids = (*(parent.diff_ids if parent else ()), _diff_id(members, path))
+    diff_ids = (*(parent.diff_ids if parent else ()), members.layer(path).diff_id)
     history = (*(parent.history if parent else ()), _history_entry(layer))
     config = _config(raw, diff_ids, history)
     image = ArchivedImage(
@@ -128,15 +134,6 @@ def _read_step(
         parent=parent.image.config.digest if parent else None,
     )
     return _Step(image, diff_ids, history)
-
-
-def _diff_id(members: Members, path: str) -> Digest:
-    member = members.resolve(path)
-    if isinstance(member, NoLayer):
-        raise member.error
-    if not isinstance(member, StoredLayer):
-        raise InvalidArchive(f"open {path}: no such file or directory")
-    return member.diff_id
 
 
 def _history_entry(layer: _LayerJSON) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -14,17 +14,19 @@ from lamina.oci.manifest import Manifest as ParsedManifest
 from lamina.oci.platform import Platform
 from lamina.oci.reference import Reference
 from lamina.progress import LayerProgress, Report, StreamText
-from lamina.records.catalogue import Layer, Manifest, Tag
+from lamina.records.catalogue import Catalogue, Layer, Manifest, Tag
 from lamina.records.changes import AddEvent, PutImage, PutLayer, PutManifest, PutTag
 from lamina.records.happenings import image_event
-from lamina.records.records import Lease, Transaction
+from lamina.records.records import Transaction
 from lamina.streams import ByteSource, chunks_of
 from lamina.transfer import docker_archive, oci_layout
-from lamina.transfer.archive_intake import ArchiveIntake, Document, Members, NoLayer
+from lamina.transfer.archive_intake import ArchiveIntake
 from lamina.transfer.archived import ArchivedImage, ArchivedImages
 from lamina.transfer.images import image_record
+from lamina.transfer.incoming import Incoming
 from lamina.transfer.layer_intake import StoredLayer
 from lamina.transfer.legacy_archive import is_legacy_archive, read_legacy_archive
+from lamina.transfer.members import Document, Members, NoLayer
 from lamina.transfer.resources import Resources
 
 
@@ -43,69 +45,71 @@ async def load_images(
 
     Nothing is recorded unless all of it is sound. Raises InvalidArchive and other CorruptData.
     """
-    stored: set[Digest] = set()
-    try:
-        async with resources.records.lease() as lease:
-            members = await _take_apart(
-                resources, lease, tarball, stored=stored, quiet=quiet, report=report
-            )
-            archive = _read_archive(members, resources.platform)
-            ready = [await _ready(lease, members, image) for image in archive.images]
-            for image in ready:
-                await resources.store_document(lease, image.archived.config.raw)
-            manifests = await _store_manifests(resources, lease, members, archive)
-            now = resources.now()
-            moved = await resources.records.change(
-                lambda transaction: _record(transaction, ready, manifests, archive, now)
-            )
-    finally:
-        if stored:
-            # Layers that no image wanted, or all of them after an error.
-            await asyncio.shield(resources.records.sweep(frozenset(stored)))
-    return await _tell(report, ready, moved)
+    async with resources.incoming() as coming:
+        members = await _take_apart(resources, coming, tarball, quiet=quiet, report=report)
+        archive = await run_to_end(partial(_read_archive, members, resources.platform))
+        images = await _ready(coming, members, archive)
+        await coming.store_documents(_documents(members, archive))
+        manifests = await _manifest_records(coming, members, archive)
+        now = resources.now()
+        moved = await resources.records.change(
+            lambda transaction: _record(transaction, images, manifests, archive, now)
+        )
+        coming.recorded(_recorded(images, manifests))
+    return await _tell(report, images, moved)
 
 
 async def _take_apart(
-    resources: Resources,
-    lease: Lease,
-    tarball: ByteSource,
-    *,
-    stored: set[Digest],
-    quiet: bool,
-    report: Report,
+    resources: Resources, coming: Incoming, tarball: ByteSource, *, quiet: bool, report: Report
 ) -> Members:
-    """Store the archive's layers; `stored` gets the blobs that are new."""
-
-    async def on_stored(layer: StoredLayer) -> None:
-        stored.add(layer.blob.digest)
-        if not quiet:
-            size = layer.tar_size
-            await report(LayerProgress(layer.diff_id.short, "Loading layer", size, size))
-
-    async def known(blob: Digest) -> StoredLayer | None:
-        return await _known_layer(resources, lease, blob)
-
+    """Store the archive's layers."""
     intake = ArchiveIntake(
-        resources.blobs, lease, known=known, stored=on_stored, loop=asyncio.get_running_loop()
+        coming,
+        known=partial(_known_layer, resources, coming),
+        claims=docker_archive.claimed_diff_ids,
+        loop=asyncio.get_running_loop(),
     )
+    told: set[Digest] = set()
     try:
         async with contextlib.aclosing(chunks_of(tarball)) as chunks:
             async for chunk in chunks:
                 await run_to_end(partial(intake.feed, chunk))
-        return await run_to_end(intake.finish)
+                if not quiet:
+                    await _tell_progress(resources, intake, told, report)
+        members = await run_to_end(intake.finish)
+        if not quiet:
+            await _tell_progress(resources, intake, told, report)
+        return members
     finally:
         await run_to_end(intake.close)
 
 
-async def _known_layer(resources: Resources, lease: Lease, blob: Digest) -> StoredLayer | None:
-    """The layer of a blob, if both the records and the store have it; protected from then on."""
-    layer = resources.records.catalogue.layer_of_blob(blob)
-    if layer is None:
+async def _tell_progress(
+    resources: Resources, intake: ArchiveIntake, told: set[Digest], report: Report
+) -> None:
+    """Report on layers as they come, not on those that are here already, as dockerd does it.
+
+    `told`: those whose end was reported.
+    """
+    for taken in intake.progress():
+        if taken.diff_id in told or taken.diff_id in resources.records.catalogue.layers:
+            continue
+        if taken.current == taken.total:
+            told.add(taken.diff_id)
+        short = taken.diff_id.short
+        await report(LayerProgress(short, "Loading layer", taken.current, taken.total))
+
+
+async def _known_layer(resources: Resources, coming: Incoming, blob: Digest) -> StoredLayer | None:
+    """The layer of a blob that the records and hence the store have; protected from then on."""
+    if resources.records.catalogue.layer_of_blob(blob) is None:
         return None
-    await lease.protect(blob)
-    try:
-        await resources.blobs.stat(blob)
-    except BlobNotFound:
+
+    def find(catalogue: Catalogue) -> tuple[Layer | None, tuple[Digest, ...]]:
+        return catalogue.layer_of_blob(blob), (blob,)
+
+    layer = await coming.lease.claim(find)
+    if layer is None:
         return None
     held = next(held for held in layer.blobs if held.digest == blob)
     return StoredLayer(held, layer.diff_id, layer.size, layer.tar_size)
@@ -130,77 +134,115 @@ def _read_archive(members: Members, platform: Platform) -> ArchivedImages:
         images = read_legacy_archive(members)
     else:
         raise InvalidArchive("invalid archive: does not contain a manifest.json")
-    for image in images:
-        image.check()
-    return ArchivedImages(tuple(images), layout.manifests, layout.targets)
+    archive = ArchivedImages(tuple(images), layout.manifests, layout.targets)
+    archive.check()
+    return archive
 
 
-async def _ready(lease: Lease, members: Members, image: ArchivedImage) -> _ReadyImage:
-    """Check an image's layers against its configuration; those that it leaves out must be here.
+async def _ready(coming: Incoming, members: Members, archive: ArchivedImages) -> list[_ReadyImage]:
+    """Check the images' layers against their configurations; layers left out must be here.
 
     As dockerd does it, a layer that is here already is not looked at in the archive.
     """
-    layers: list[Layer] = []
-    for number, (path, diff_id) in enumerate(zip(image.layers, image.config.diff_ids, strict=True)):
-        layer = await lease.protect_layer(diff_id)
-        layers.append(layer or _archived_layer(members, path, diff_id, number))
-    return _ReadyImage(image, tuple(layers))
+    wanted = {diff_id for image in archive.images for diff_id in image.config.diff_ids}
+
+    def find(catalogue: Catalogue) -> tuple[dict[Digest, Layer], list[Digest]]:
+        here = {
+            diff_id: layer
+            for diff_id in wanted
+            if (layer := catalogue.layers.get(diff_id)) is not None
+        }
+        return here, [blob.digest for layer in here.values() for blob in layer.blobs]
+
+    here = await coming.lease.claim(find)
+    return [
+        _ReadyImage(
+            image,
+            tuple(
+                here.get(diff_id) or _archived_layer(members, path, diff_id, number)
+                for number, (path, diff_id) in enumerate(
+                    zip(image.layers, image.config.diff_ids, strict=True)
+                )
+            ),
+        )
+        for image in archive.images
+    ]
 
 
 def _archived_layer(members: Members, path: str, diff_id: Digest, number: int) -> Layer:
-    member = members.resolve(path)
-    if member is None:
-        raise InvalidArchive(f"open {path}: no such file or directory")
-    if isinstance(member, NoLayer):
-        raise member.error
-    if isinstance(member, Document):
-        raise InvalidArchive(f"{path} is not a layer")
-    if member.diff_id != diff_id:
+    layer = members.layer(path)
+    if layer.diff_id != diff_id:
         raise InvalidArchive(
-            f'invalid diffID for layer {number}: expected "{diff_id}", got "{member.diff_id}"'
+            f'invalid diffID for layer {number}: expected "{diff_id}", got "{layer.diff_id}"'
         )
-    return member.record()
+    return layer.record()
 
 
-async def _store_manifests(
-    resources: Resources, lease: Lease, members: Members, archive: ArchivedImages
-) -> list[Manifest]:
-    """Keep the manifests and indexes as they came, and all they refer to that the archive holds."""
-    records = []
+def _documents(members: Members, archive: ArchivedImages) -> dict[Digest, bytes]:
+    """The JSON to store: configurations, manifests as they came, and what those refer to."""
+    documents = {image.config.digest: image.config.raw for image in archive.images}
     for digest, document in archive.manifests.items():
-        await resources.store_document(lease, document.raw)
-        children = set()
+        documents[digest] = document.raw
         for child in _references(document):
-            if await _is_held(resources, lease, members, child):
-                children.add(child)
-        image_id = document.config.digest if isinstance(document, ParsedManifest) else None
-        records.append(
-            Manifest(digest, document.media_type, len(document.raw), image_id, frozenset(children))
+            member = members.resolve(oci_layout.blob_path(child))
+            if isinstance(member, Document):
+                documents[child] = member.raw
+    return documents
+
+
+async def _manifest_records(
+    coming: Incoming, members: Members, archive: ArchivedImages
+) -> list[Manifest]:
+    """The records of the manifests, each with those of its references that the store holds."""
+    references = {digest: _references(document) for digest, document in archive.manifests.items()}
+    elsewhere = {
+        child
+        for children in references.values()
+        for child in children
+        if not _is_member(members, child)
+    }
+    if elsewhere:
+        await coming.lease.protect(*elsewhere)
+    absent = {digest for digest in elsewhere if not await _is_stored(coming, digest)}
+    return [
+        Manifest(
+            digest=digest,
+            media_type=document.media_type,
+            size=document.size,
+            image_id=_image_id(members, document),
+            children=references[digest] - absent,
         )
-    return records
+        for digest, document in archive.manifests.items()
+    ]
 
 
-def _references(document: ParsedManifest | Index) -> list[Digest]:
+def _references(document: ParsedManifest | Index) -> frozenset[Digest]:
     descriptors = (
         document.manifests if isinstance(document, Index) else (document.config, *document.layers)
     )
-    return [descriptor.digest for descriptor in descriptors]
+    return frozenset(descriptor.digest for descriptor in descriptors)
 
 
-async def _is_held(resources: Resources, lease: Lease, members: Members, digest: Digest) -> bool:
-    """Whether a blob that a manifest refers to is, or now becomes, part of the store."""
-    member = members.resolve(f"blobs/{digest.algorithm}/{digest.hex}")
-    if isinstance(member, Document):
-        await resources.store_document(lease, member.raw)
-        return True
-    if isinstance(member, StoredLayer):
-        return True
-    await lease.protect(digest)
+def _is_member(members: Members, digest: Digest) -> bool:
+    """Whether the archive had a blob, which then was stored."""
+    member = members.resolve(oci_layout.blob_path(digest))
+    return member is not None and (not isinstance(member, NoLayer) or member.is_stored)
+
+
+async def _is_stored(coming: Incoming, digest: Digest) -> bool:
     try:
-        await resources.blobs.stat(digest)
+        await coming.blobs.stat(digest)
     except BlobNotFound:
         return False
     return True
+
+
+def _image_id(members: Members, document: ParsedManifest | Index) -> Digest | None:
+    """The ID of a manifest's image, which is a sha256 whatever its descriptor uses."""
+    if isinstance(document, Index):
+        return None
+    config = members.resolve(oci_layout.blob_path(document.config.digest))
+    return Digest.of(config.raw) if isinstance(config, Document) else document.config.digest
 
 
 def _record(
@@ -212,40 +254,51 @@ def _record(
 ) -> dict[Reference, Digest]:
     """Write everything down; returns the tags that led elsewhere before, with where they led."""
     moved: dict[Reference, Digest] = {}
-    events: list[AddEvent] = []
     known = {image.archived.config.digest: image.archived for image in images}
+    for layer in {layer.diff_id: layer for ready in images for layer in ready.layers}.values():
+        transaction.do(PutLayer(layer))
+    for manifest in manifests:
+        transaction.do(PutManifest(manifest))
+    events: list[AddEvent] = []
     for ready in images:
         archived = ready.archived
-        for layer in ready.layers:
-            transaction.do(PutLayer(layer))
         parent = _valid_parent(archived, known)
         image = image_record(archived.config, ready.layers, parent=parent)
         transaction.do(PutImage(transaction.catalogue.images.get(image.id) or image))
         events.append(image_event("load", image, actor=image.id, name=str(image.id), time=now))
-    for manifest in manifests:
-        transaction.do(PutManifest(manifest))
-    for ready in images:
-        image_id = ready.archived.config.digest
-        for name in ready.archived.names:
+        for name in archived.names:
             old = transaction.catalogue.tag(name)
-            if old is not None and old.image_id != image_id:
+            if old is not None and old.image_id != image.id:
                 moved[name] = old.image_id
             assert name.tag is not None
             target = archive.targets.get(name)
-            transaction.do(PutTag(name.name, name.tag, Tag(image_id, target)))
-    for event in events:
-        transaction.do(event)
+            transaction.do(PutTag(name.name, name.tag, Tag(image.id, target)))
+    transaction.do_all(events)
     return moved
 
 
 def _valid_parent(image: ArchivedImage, known: Mapping[Digest, ArchivedImage]) -> Digest | None:
-    """The parent that an archive names, if its history is this image's without the last step."""
+    """The parent that an archive names, if its history is this image's without the last step.
+
+    Growing histories cannot make a circle; images without any have no parents here.
+    """
     if image.parent is None or image.parent not in known:
         return None
     history, above = image.config.history, known[image.parent].config.history
-    if history and (len(history) != len(above) + 1 or history[: len(above)] != above):
+    if len(history) != len(above) + 1 or history[: len(above)] != above:
         return None
     return image.parent
+
+
+def _recorded(images: list[_ReadyImage], manifests: list[Manifest]) -> Iterator[Digest]:
+    """Every blob that the records name now."""
+    for image in images:
+        yield image.archived.config.digest
+        for layer in image.layers:
+            yield from (blob.digest for blob in layer.blobs)
+    for manifest in manifests:
+        yield manifest.digest
+        yield from manifest.children
 
 
 async def _tell(

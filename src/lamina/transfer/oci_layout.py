@@ -1,19 +1,18 @@
 """The OCI image layout (image-layout.md): ``index.json`` leads to manifests and blobs."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from lamina.errors import InvalidArchive, InvalidReference
 from lamina.oci import mediatype
-from lamina.oci.config import ImageConfig
 from lamina.oci.descriptor import Descriptor
 from lamina.oci.digest import Digest
 from lamina.oci.index import Index, parse_manifest_or_index
 from lamina.oci.manifest import Manifest
 from lamina.oci.platform import Platform, choose
 from lamina.oci.reference import Reference
-from lamina.transfer.archive_intake import Members
-from lamina.transfer.archived import ArchivedImage
+from lamina.transfer.archived import ArchivedImage, Configs
+from lamina.transfer.members import Members
 
 INDEX = "index.json"
 IMAGE_NAME: Final = "io.containerd.image.name"
@@ -36,51 +35,88 @@ def read_oci_layout(members: Members, index: bytes, platform: Platform) -> Layou
     Of an index with several platforms the one for `platform` becomes the image that its names lead
     to, else its first; the whole index is kept beside. Raises InvalidArchive, InvalidManifest.
     """
-    layout = Layout()
+    reader = _Reader(members, platform)
     images: dict[Digest, ArchivedImage] = {}
+    targets: dict[Reference, Digest] = {}
     for descriptor in Index.parse(index, mediatype.OCI_INDEX).manifests:
-        manifest = _read_tree(members, descriptor, layout, platform, depth=0)
+        manifest = reader.image_manifest(descriptor)
         if manifest is None:
             continue
-        image = images.get(manifest.digest) or _image(members, manifest)
+        image = images.get(manifest.digest) or reader.image(manifest)
         name = _name(descriptor)
-        if name is not None:
-            layout.targets[name] = descriptor.digest
-            image = ArchivedImage(image.config, image.layers, (*image.names, name))
+        if name is not None and name not in image.names:
+            targets[name] = descriptor.digest
+            image = replace(image, names=(*image.names, name))
         images[manifest.digest] = image
-    layout.images = list(images.values())
-    return layout
+    return Layout(list(images.values()), reader.manifests, targets)
 
 
-def _read_tree(
-    members: Members, descriptor: Descriptor, layout: Layout, platform: Platform, *, depth: int
-) -> Manifest | None:
-    """Remember what `descriptor` leads to; returns the image manifest it stands for here."""
-    if depth > _MAX_DEPTH:
-        raise InvalidArchive("invalid archive: indexes are nested too deeply")
-    raw = members.document(blob_path(descriptor.digest))
-    if raw is None:
-        # One platform of a larger index, left out by whoever made the archive.
-        return None
-    document = parse_manifest_or_index(raw, descriptor.media_type)
-    layout.manifests[descriptor.digest] = document
-    if isinstance(document, Manifest):
-        return document if mediatype.is_config(document.config.media_type) else None
-    choices: list[tuple[Platform, Manifest]] = []
-    for child in document.manifests:
-        manifest = _read_tree(members, child, layout, platform, depth=depth + 1)
-        if manifest is not None and not _is_attestation(child):
-            choices.append((_platform_of(members, child, manifest), manifest))
-    if not choices:
-        return None
-    best = choose([option for option, _ in choices], platform)
-    return choices[best or 0][1]
+class _Reader:
+    """Follows descriptors; each document is read once, however often it is referred to."""
+
+    def __init__(self, members: Members, platform: Platform) -> None:
+        self.manifests: dict[Digest, Manifest | Index] = {}
+        self._members = members
+        self._platform = platform
+        self._configs = Configs(members)
+        self._found: dict[Digest, Manifest | None] = {}
+
+    def image_manifest(self, descriptor: Descriptor, depth: int = 0) -> Manifest | None:
+        """The image manifest which `descriptor` stands for on this platform, if there is one."""
+        if depth > _MAX_DEPTH:
+            raise InvalidArchive("invalid archive: indexes are nested too deeply")
+        digest = descriptor.digest
+        if digest not in self._found:
+            self._found[digest] = self._read(descriptor, depth)
+        return self._found[digest]
+
+    def image(self, manifest: Manifest) -> ArchivedImage:
+        """The image that a manifest describes."""
+        return ArchivedImage(
+            config=self._configs.get(blob_path(manifest.config.digest)),
+            layers=tuple(blob_path(layer.digest) for layer in manifest.layers),
+        )
+
+    def _read(self, descriptor: Descriptor, depth: int) -> Manifest | None:
+        if not _is_readable(descriptor.media_type):
+            return None
+        raw = self._members.document(blob_path(descriptor.digest))
+        if raw is None:
+            # One platform of a larger index, left out by whoever made the archive.
+            return None
+        document = parse_manifest_or_index(raw, descriptor.media_type)
+        self.manifests[descriptor.digest] = document
+        if isinstance(document, Manifest):
+            return document if mediatype.is_config(document.config.media_type) else None
+        return self._choose(document, depth)
+
+    def _choose(self, index: Index, depth: int) -> Manifest | None:
+        choices: list[tuple[Platform, Manifest]] = []
+        for child in index.manifests:
+            manifest = self.image_manifest(child, depth + 1)
+            if manifest is not None and not _is_attestation(child):
+                choices.append((self._platform_of(child, manifest), manifest))
+        if not choices:
+            return None
+        best = choose([option for option, _ in choices], self._platform)
+        return choices[best or 0][1]
+
+    def _platform_of(self, descriptor: Descriptor, manifest: Manifest) -> Platform:
+        if descriptor.platform is not None:
+            return descriptor.platform
+        return self._configs.get(blob_path(manifest.config.digest)).platform
 
 
-def _platform_of(members: Members, descriptor: Descriptor, manifest: Manifest) -> Platform:
-    if descriptor.platform is not None:
-        return descriptor.platform
-    return _config(members, manifest).platform
+def _is_readable(media_type: str) -> bool:
+    """Whether to look at a document: artifacts of other kinds are kept and not understood.
+
+    Docker's schema 1 is looked at so that it is refused.
+    """
+    return (
+        mediatype.is_manifest(media_type)
+        or mediatype.is_index(media_type)
+        or mediatype.is_schema1(media_type)
+    )
 
 
 def _is_attestation(descriptor: Descriptor) -> bool:
@@ -88,24 +124,9 @@ def _is_attestation(descriptor: Descriptor) -> bool:
     return platform is not None and platform.os == "unknown"
 
 
-def _image(members: Members, manifest: Manifest) -> ArchivedImage:
-    return ArchivedImage(
-        config=_config(members, manifest),
-        layers=tuple(blob_path(layer.digest) for layer in manifest.layers),
-    )
-
-
-def _config(members: Members, manifest: Manifest) -> ImageConfig:
-    path = blob_path(manifest.config.digest)
-    raw = members.document(path)
-    if raw is None:
-        raise InvalidArchive(f"open {path}: no such file or directory")
-    return ImageConfig.parse(raw)
-
-
 def _name(descriptor: Descriptor) -> Reference | None:
     """The name a descriptor is annotated with; a bare tag names no repository: none."""
-    annotations = descriptor.annotations or {}
+    annotations = descriptor.annotations
     text = annotations.get(IMAGE_NAME) or annotations.get(REF_NAME, "")
     if not text or not any(mark in text for mark in ":/"):
         return None

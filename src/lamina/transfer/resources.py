@@ -1,13 +1,14 @@
 """What the verbs of this room work with."""
 
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
 from lamina.content.store import BlobStore
-from lamina.oci.digest import Digest
 from lamina.oci.platform import Platform
 from lamina.records.configs import ImageConfigs
-from lamina.records.records import Lease, Records
+from lamina.records.records import Records
+from lamina.transfer.incoming import Incoming, incoming
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +23,6 @@ class Resources:
     now: Callable[[], int]
     """Unix nanoseconds."""
 
-    async def store_document(self, lease: Lease, raw: bytes) -> Digest:
-        """Keep a small blob, such as a configuration or a manifest, under `lease`."""
-        digest = Digest.of(raw)
-        await lease.protect(digest)
-        async with self.blobs.ingest(expected=digest, size=len(raw)) as writer:
-            await writer.write(raw)
-            await writer.commit()
-        return digest
+    def incoming(self) -> AbstractAsyncContextManager[Incoming]:
+        """Blobs that are stored to be recorded: see `lamina.transfer.incoming`."""
+        return incoming(self.records, self.blobs)

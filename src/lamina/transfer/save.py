@@ -7,19 +7,20 @@ readers need first comes first, so that the archive can be read in one pass. The
 the same bytes.
 """
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import msgspec
 
 from lamina.content.store import BlobStore
+from lamina.content.threads import run_to_end
 from lamina.layers.tarheader import EntryType
 from lamina.layers.tarwriter import END, archive_size, header_bytes, padding
 from lamina.oci import mediatype
 from lamina.oci.digest import Digest
 from lamina.oci.index import Index
-from lamina.oci.reference import Reference
 from lamina.oci.timestamp import parse_unix
 from lamina.records.happenings import image_event
 from lamina.records.lookup import find_images
@@ -27,7 +28,7 @@ from lamina.records.records import Transaction
 from lamina.streams import ByteStream
 from lamina.transfer import docker_archive, legacy_archive, oci_layout
 from lamina.transfer.resources import Resources
-from lamina.transfer.saved_image import SavedImage, locate_image
+from lamina.transfer.saved_image import SavedImage, locate_images
 from lamina.transfer.v1_layers import VERSION, V1Layer, v1_layers
 
 
@@ -47,8 +48,16 @@ class ImageArchive:
         self._entries = entries
         self._blobs = blobs
         self.size: int | None = archive_size([(entry.header, entry.size) for entry in entries])
+        self._chunks = self._read()
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self._chunks
+
+    async def aclose(self) -> None:
+        """Close the blob that is being read, if the archive was not read to its end."""
+        await self._chunks.aclose()
+
+    async def _read(self) -> AsyncGenerator[bytes, None]:
         waiting = bytearray()
         for entry in self._entries:
             waiting += entry.header
@@ -70,23 +79,22 @@ async def save_images(resources: Resources, names: Sequence[str]) -> AsyncIterat
 
     Raises ImageNotFound, NotFound, InvalidReference.
     """
-    found = find_images(resources.records.catalogue, names)
-    now = resources.now()
+    # Before a lease is taken, so that a wrong name costs nothing.
+    find_images(resources.records.catalogue, names)
     async with resources.records.lease() as lease:
-        images = [
-            await locate_image(resources, lease, image_id, tags) for image_id, tags in found.items()
-        ]
-        entries = list(_entries(images))
-        await resources.records.change(lambda transaction: _tell(transaction, found, now))
-        yield ImageArchive(entries, resources.blobs)
+        images = await locate_images(resources, lease, names)
+        entries = await run_to_end(lambda: list(_entries(images)))
+        now = resources.now()
+        await resources.records.change(lambda transaction: _tell(transaction, images, now))
+        async with contextlib.aclosing(ImageArchive(entries, resources.blobs)) as archive:
+            yield archive
 
 
-def _tell(
-    transaction: Transaction, found: Mapping[Digest, tuple[Reference, ...]], now: int
-) -> None:
-    for image_id in found:
-        image = transaction.catalogue.images.get(image_id)
-        transaction.do(image_event("save", image, actor=image_id, name=str(image_id), time=now))
+def _tell(transaction: Transaction, images: Sequence[SavedImage], now: int) -> None:
+    for saved in images:
+        image = saved.image
+        event = image_event("save", image, actor=image.id, name=str(image.id), time=now)
+        transaction.do(event)
 
 
 def _entries(images: Sequence[SavedImage]) -> Iterator[_Entry]:
@@ -109,7 +117,7 @@ def _metadata(
             config=oci_layout.blob_path(image.config.digest),
             repo_tags=[tag.familiar for tag in image.tags] or None,
             layers=[oci_layout.blob_path(blob.digest) for blob in image.layers],
-            parent=str(image.parent) if image.parent in ids else msgspec.UNSET,
+            parent=str(image.image.parent) if image.image.parent in ids else msgspec.UNSET,
         )
         for image in images
     ]

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from msgspec.structs import replace
@@ -14,7 +15,9 @@ from lamina.oci.descriptor import Descriptor
 from lamina.oci.digest import Digest
 from lamina.oci.manifest import Manifest
 from lamina.oci.reference import Reference
+from lamina.records import catalogue as records
 from lamina.records.catalogue import Catalogue, Image, Layer, LayerBlob
+from lamina.records.lookup import find_images
 from lamina.records.records import Lease
 from lamina.transfer import oci_layout
 from lamina.transfer.resources import Resources
@@ -31,8 +34,8 @@ _PREFERENCE: Final = (
 class SavedImage:
     """An image of an archive, with everything the archive says about it."""
 
+    image: Image
     config: ImageConfig
-    parent: Digest | None
     tags: tuple[Reference, ...]
     layers: tuple[LayerBlob, ...]
     """The blobs of its layers, base first."""
@@ -42,65 +45,108 @@ class SavedImage:
     """All blobs it needs: the bytes of those made for it, the sizes of those in the store."""
 
 
-async def locate_image(
-    resources: Resources, lease: Lease, image_id: Digest, tags: Sequence[Reference]
-) -> SavedImage:
-    """Find an image's configuration, layers and manifests, and protect them with `lease`.
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What the records say about an image at one moment."""
+
+    image: Image
+    tags: tuple[Reference, ...]
+    targets: dict[Reference, Digest]
+    """The manifest or index that a tag came with."""
+    layers: tuple[Layer, ...]
+    manifests: dict[Digest, records.Manifest]
+    """Its own manifests, and all that the targets lead to."""
+
+    def target(self, tag: Reference) -> records.Manifest | None:
+        """The manifest or index that a tag came with, if it is kept."""
+        digest = self.targets.get(tag)
+        return None if digest is None else self.manifests.get(digest)
+
+    def blobs(self) -> Iterator[Digest]:
+        """Every blob that saving the image may read."""
+        yield self.image.id
+        yield from (blob.digest for layer in self.layers for blob in layer.blobs)
+        for manifest in self.manifests.values():
+            yield manifest.digest
+            yield from manifest.children
+
+
+async def locate_images(
+    resources: Resources, lease: Lease, names: Sequence[str]
+) -> list[SavedImage]:
+    """Find the parts of the images that `names` mean, and protect them with `lease`.
 
     A tag stands for the manifest or index it came with; a manifest is made where there is none, or
-    where the store no longer holds all that it needs.
+    where the store no longer holds all that it needs. Raises ImageNotFound, NotFound,
+    InvalidReference.
     """
-    catalogue = resources.records.catalogue
+    found = await lease.claim(partial(_find, names))
+    return [await _locate(resources, image) for image in found]
+
+
+def _find(names: Sequence[str], catalogue: Catalogue) -> tuple[list[_Found], set[Digest]]:
+    images = find_images(catalogue, names)
+    found = [_found(catalogue, image_id, tags) for image_id, tags in images.items()]
+    return found, {blob for image in found for blob in image.blobs()}
+
+
+def _found(catalogue: Catalogue, image_id: Digest, tags: tuple[Reference, ...]) -> _Found:
     image = catalogue.images[image_id]
+    targets = {
+        tag: value.target
+        for tag in tags
+        if (value := catalogue.tag(tag)) is not None and value.target is not None
+    }
+    manifests: dict[Digest, records.Manifest] = {}
+    waiting = [manifest.digest for manifest in catalogue.manifests_of(image_id)]
+    waiting.extend(targets.values())
+    while waiting:
+        manifest = catalogue.manifests.get(waiting.pop())
+        if manifest is not None and manifest.digest not in manifests:
+            manifests[manifest.digest] = manifest
+            waiting.extend(manifest.children)
+    layers = tuple(catalogue.layers[diff_id] for diff_id in image.diff_ids)
+    return _Found(image, tags, targets, layers, manifests)
+
+
+async def _locate(resources: Resources, found: _Found) -> SavedImage:
+    image_id = found.image.id
     config = await resources.configs.get(image_id)
-    await lease.protect(image_id, *_reachable(catalogue, image, tags))
-    catalogue = resources.records.catalogue
-    kept = await _kept_manifest(resources.blobs, catalogue, image)
-    stack = _layer_blobs([catalogue.layers[diff_id] for diff_id in image.diff_ids], kept)
+    kept = await _kept_manifest(resources.blobs, found)
+    stack = _layer_blobs(found.layers, kept)
     manifest = kept or _made_manifest(config, stack)
     blobs: dict[Digest, bytes | int] = {image_id: config.size}
     blobs.update((blob.digest, blob.size) for blob in stack)
     blobs[manifest.digest] = manifest.size if kept else manifest.raw
     own = Descriptor(manifest.media_type, manifest.digest, manifest.size)
     descriptors = []
-    for tag in tags:
-        target = _target(catalogue, tag)
-        held = await _held_tree(resources.blobs, catalogue, target)
-        blobs.update(held)
-        descriptors.append(_named(_descriptor(catalogue, target, held) or own, tag))
+    for tag in found.tags:
+        descriptor = own
+        if (target := found.target(tag)) is not None:
+            blobs.update(await _held_tree(resources.blobs, found, target))
+            descriptor = Descriptor(target.media_type, target.digest, target.size)
+        descriptors.append(_named(descriptor, tag))
     return SavedImage(
+        image=found.image,
         config=config,
-        parent=image.parent,
-        tags=tuple(tags),
+        tags=found.tags,
         layers=stack,
         descriptors=tuple(descriptors) or (own,),
         blobs=blobs,
     )
 
 
-def _reachable(catalogue: Catalogue, image: Image, tags: Sequence[Reference]) -> Iterator[Digest]:
-    """Every blob that saving the image may read."""
-    for diff_id in image.diff_ids:
-        yield from (blob.digest for blob in catalogue.layers[diff_id].blobs)
-    waiting = [manifest.digest for manifest in catalogue.manifests_of(image.id)]
-    waiting += [target for tag in tags if (target := _target(catalogue, tag)) is not None]
-    seen: set[Digest] = set()
-    while waiting:
-        digest = waiting.pop()
-        if digest in seen:
-            continue
-        seen.add(digest)
-        yield digest
-        manifest = catalogue.manifests.get(digest)
-        waiting.extend(manifest.children if manifest else ())
-
-
-async def _kept_manifest(blobs: BlobStore, catalogue: Catalogue, image: Image) -> Manifest | None:
-    """A manifest the image came with whose layers are all held as it describes them."""
-    held = {blob.digest for diff_id in image.diff_ids for blob in catalogue.layers[diff_id].blobs}
-    for record in sorted(catalogue.manifests_of(image.id), key=lambda record: record.digest):
+async def _kept_manifest(blobs: BlobStore, found: _Found) -> Manifest | None:
+    """A manifest the image came with whose layers are those of the image, and all held."""
+    targets = set(found.targets.values())
+    own = [record for record in found.manifests.values() if record.image_id == found.image.id]
+    # One that a tag names is in the archive anyway.
+    for record in sorted(own, key=lambda record: (record.digest not in targets, record.digest)):
         manifest = Manifest.parse(await blobs.read_bytes(record.digest), record.media_type)
-        if all(layer.digest in held for layer in manifest.layers):
+        if len(manifest.layers) == len(found.layers) and all(
+            any(blob.digest == descriptor.digest for blob in layer.blobs)
+            for layer, descriptor in zip(found.layers, manifest.layers, strict=True)
+        ):
             return manifest
     return None
 
@@ -125,17 +171,10 @@ def _made_manifest(config: ImageConfig, layers: Sequence[LayerBlob]) -> Manifest
     )
 
 
-def _target(catalogue: Catalogue, tag: Reference) -> Digest | None:
-    value = catalogue.tag(tag)
-    return value.target if value is not None else None
-
-
-async def _held_tree(
-    blobs: BlobStore, catalogue: Catalogue, root: Digest | None
-) -> dict[Digest, bytes | int]:
+async def _held_tree(blobs: BlobStore, found: _Found, root: records.Manifest) -> dict[Digest, int]:
     """The sizes of all blobs in the store that a manifest or index leads to, itself included."""
-    held: dict[Digest, bytes | int] = {}
-    waiting = [root] if root is not None else []
+    held: dict[Digest, int] = {}
+    waiting = [root.digest]
     while waiting:
         digest = waiting.pop()
         if digest in held:
@@ -144,18 +183,9 @@ async def _held_tree(
             held[digest] = (await blobs.stat(digest)).size
         except BlobNotFound:
             continue
-        manifest = catalogue.manifests.get(digest)
+        manifest = found.manifests.get(digest)
         waiting.extend(manifest.children if manifest else ())
     return held
-
-
-def _descriptor(
-    catalogue: Catalogue, target: Digest | None, held: dict[Digest, bytes | int]
-) -> Descriptor | None:
-    record = catalogue.manifests.get(target) if target in held else None
-    if record is None:
-        return None
-    return Descriptor(record.media_type, record.digest, record.size)
 
 
 def _named(descriptor: Descriptor, tag: Reference) -> Descriptor:
