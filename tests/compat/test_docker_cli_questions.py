@@ -3,6 +3,7 @@
 import pytest
 
 from tests.compat.conftest import Clis
+from tests.conformance.differences import modern_words
 from tests.conformance.stock import DANGLING, LABELLED, PLAIN
 
 pytestmark = pytest.mark.usefixtures("stocked")
@@ -95,7 +96,7 @@ COMMANDS: tuple[tuple[str, ...], ...] = (
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_same_output(clis: Clis, command: tuple[str, ...]) -> None:
     docker, lamina = (cli.run(*command) for cli in clis)
-    assert (lamina.stderr, lamina.status) == (docker.stderr, docker.status)
+    assert (lamina.stderr, lamina.status) == (modern_words(docker.stderr), docker.status)
     if {"images", "ls", "list", "df"} & set(command):
         # The client itself prints the names of several repositories in the order of a Go map.
         assert sorted(lamina.text.splitlines()) == sorted(docker.text.splitlines())

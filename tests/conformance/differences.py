@@ -98,3 +98,16 @@ def modern(ask: Ask, heard: Heard) -> Heard:
     body = json.dumps({"message": message}, ensure_ascii=False, separators=(",", ":")) + "\n"
     reason = heard.reason if status == heard.status else _REASONS[status]
     return replace(heard, status=status, reason=reason, body=body.encode())
+
+
+_INSPECTED = re.compile(r"no such image: [^ ]+: (?=No such image|invalid reference)")
+_UNTIL = re.compile(r"(daemon: )(failed to parse value as time)")
+_CHANGE = re.compile(r"\b([a-z]+)( is not a valid change command)")
+
+
+def modern_words(stderr: str) -> str:
+    """The same for what a client prints of an error."""
+    words = stderr.replace("Invalid filter", "invalid filter")
+    words = _INSPECTED.sub("", words)
+    words = _UNTIL.sub(r"\1invalid value for 'until' filter: \2", words)
+    return _CHANGE.sub(lambda found: f"{found[1].upper()}{found[2]}", words)

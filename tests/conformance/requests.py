@@ -246,7 +246,6 @@ UNKNOWN_PATHS = (
     Ask("POST", "/images/stock:1/get"),
     Ask("DELETE", "/images"),
     Ask("POST", "/_ping"),
-    Ask("GET", "!/v1/images/json"),
     Ask("GET", "!/v1.x/images/json"),
     Ask("GET", "!/v1.41.0/images/json"),
     Ask("GET", "!/1.41/images/json"),
