@@ -23,7 +23,7 @@ from lamina.api.heads import Heads
 from lamina.api.images import ImageHandlers
 from lamina.api.router import PageNotFound, Router
 from lamina.api.system import SystemHandlers
-from lamina.api.versions import NEWEST, UnsupportedVersion
+from lamina.api.versions import JSON_ERRORS, NEWEST, UnsupportedVersion
 from lamina.errors import Forbidden, LaminaError
 from lamina.image_api import ImageApi
 from lamina.system_api import SystemApi
@@ -145,7 +145,7 @@ class Server:
             self._log.error("%s %s broke off: %s", exchange.method, exchange.path, message)
             exchange.cut_off()
         else:
-            exchange.reply_error(status, message)
+            exchange.reply_error(status, message, plain=exchange.version < JSON_ERRORS)
 
     async def _sweep(self) -> None:
         loop = asyncio.get_running_loop()

@@ -27,8 +27,11 @@ class ApiVersion(NamedTuple):
         return f"{self.major}.{self.minor}"
 
 
-OLDEST = ApiVersion(1, 24)
-"""Older clients are refused; this is where dockerd 25 to 28 draw the line."""
+OLDEST = ApiVersion(1, 12)
+"""Older clients are refused, as by dockerd up to version 24: skopeo 1.9 still speaks 1.22."""
+
+JSON_ERRORS = ApiVersion(1, 24)
+"""Errors are plain text for clients of older versions."""
 
 NEWEST = ApiVersion(1, 44)
 """What is advertised: docker CLI 29.0 to 29.2 refuse to talk to anything below."""

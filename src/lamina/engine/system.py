@@ -21,7 +21,7 @@ from lamina.records.catalogue import Catalogue
 
 API_VERSION = "1.44"
 """The newest version of the Engine API that is spoken."""
-MIN_API_VERSION = "1.24"
+MIN_API_VERSION = "1.12"
 
 
 @dataclass(frozen=True, slots=True)

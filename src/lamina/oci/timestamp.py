@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Final
 
 ZERO: Final = "0001-01-01T00:00:00Z"
@@ -36,6 +37,8 @@ def format_timestamp(moment: datetime) -> str:
     return text.rstrip("0").removesuffix(".") + "Z"
 
 
+# The times of a history are asked for with every request for it.
+@lru_cache(maxsize=8192)
 def parse_unix(text: str) -> int | None:
     """The moment `text` tells in unix nanoseconds; None for Go's zero time and for what is none."""
     moment = parse_timestamp(text)

@@ -30,9 +30,9 @@ async def test_ping_by_head(wire: Wire) -> None:
 
 async def test_version_tells_the_servers_api(wire: Wire) -> None:
     version = (await wire.ask("GET", "/version")).json()
-    assert (version["ApiVersion"], version["MinAPIVersion"]) == ("1.44", "1.24")
+    assert (version["ApiVersion"], version["MinAPIVersion"]) == ("1.44", "1.12")
     (engine,) = version["Components"]
-    assert engine["Details"] == {"ApiVersion": "1.44", "Arch": "amd64", "MinAPIVersion": "1.24"}
+    assert engine["Details"] == {"ApiVersion": "1.44", "Arch": "amd64", "MinAPIVersion": "1.12"}
 
 
 async def test_info_counts_who_listens(served: Served, wire: Wire) -> None:
@@ -94,3 +94,12 @@ async def test_a_bad_time_is_a_status(wire: Wire) -> None:
     reply = await wire.ask("GET", "/events?since=never")
     assert (reply.status, reply.message) == (400, "invalid value for since")
     assert (await wire.ask("GET", "/events?filters=x")).message == "invalid filter"
+
+
+async def test_clients_before_json_errors_get_plain_text(wire: Wire) -> None:
+    reply = await wire.ask("GET", "/v1.22/images/none:x/json")
+    assert (reply.status, reply.body) == (404, b"No such image: none:x\n")
+    assert reply.headers["content-type"] == "text/plain; charset=utf-8"
+    assert (await wire.ask("GET", "/v1.24/images/none:x/json")).json() == {
+        "message": "No such image: none:x"
+    }

@@ -19,16 +19,16 @@ def test_versions_compare_as_numbers() -> None:
     assert str(NEWEST) == "1.44"
 
 
-@pytest.mark.parametrize("text", ["1.24", "1.41", "1.44"])
+@pytest.mark.parametrize("text", ["1.12", "1.24", "1.41", "1.44"])
 def test_versions_between_the_bounds_are_served(text: str) -> None:
     assert str(negotiate(text)) == text
 
 
 def test_an_old_version_is_refused_in_plain_text() -> None:
     with pytest.raises(UnsupportedVersion) as caught:
-        negotiate("1.23")
+        negotiate("1.11")
     assert str(caught.value) == (
-        "client version 1.23 is too old. Minimum supported API version is 1.24, "
+        "client version 1.11 is too old. Minimum supported API version is 1.12, "
         "please upgrade your client to a newer version"
     )
     assert caught.value.plain
