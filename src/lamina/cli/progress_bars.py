@@ -2,7 +2,7 @@
 
 import contextlib
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator
 from typing import TYPE_CHECKING, TypeVar
 
 import click
@@ -16,50 +16,71 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
+class _Bars:
+    """Bars on stderr that appear with the first thing to draw, and make way for text on stdout."""
+
+    def __init__(self) -> None:
+        self._visible = sys.stderr.isatty()
+        self._progress: Progress | None = None
+        self._tasks: dict[str, TaskID] = {}
+
+    def draw(self, key: str, label: str, current: int | None, total: int | None) -> None:
+        """Show how far the thing `key` has come, in bytes; without `current` only the label."""
+        if not self._visible:
+            return
+        if self._progress is None:
+            self._progress = _started()
+        if key not in self._tasks:
+            self._tasks[key] = self._progress.add_task(label, total=total)
+        task = self._tasks[key]
+        if current is None:
+            self._progress.update(task, description=label)
+        else:
+            self._progress.update(task, description=label, completed=current, total=total)
+
+    def say(self, text: str) -> None:
+        """Print below what has been drawn."""
+        self.close()
+        click.echo(text, nl=False)
+
+    def close(self) -> None:
+        """Leave what has been drawn as it is."""
+        if self._progress is not None:
+            self._progress.stop()
+        self._progress = None
+        self._tasks.clear()
+
+
 async def follow(operation: Operation[T]) -> T:
     """Run an operation, with a bar for each layer; text meant for the user goes to stdout."""
-    async with contextlib.aclosing(aiter(operation)) as events:
-        with _bars() as bars:
-            tasks: dict[str, TaskID] = {}
+    with contextlib.closing(_Bars()) as bars:
+        async with contextlib.aclosing(aiter(operation)) as events:
             async for event in events:
                 if isinstance(event, StreamText):
-                    click.echo(event.text, nl=False)
-                elif isinstance(event, LayerProgress) and bars is not None:
-                    _draw(bars, tasks, event)
+                    bars.say(event.text)
+                elif isinstance(event, LayerProgress):
+                    label = f"{event.id}: {event.action}"
+                    bars.draw(event.id, label, event.current, event.total)
     return operation.result
 
 
-async def counted(stream: ByteStream, label: str) -> AsyncIterator[bytes]:
+async def counted(stream: ByteStream, label: str) -> AsyncGenerator[bytes, None]:
     """The chunks of a stream, with a bar for how many of its bytes have gone by."""
-    with _bars() as bars:
-        task = None if bars is None else bars.add_task(label, total=stream.size)
+    done = 0
+    with contextlib.closing(_Bars()) as bars:
         async for chunk in stream:
             yield chunk
-            if bars is not None and task is not None:
-                bars.advance(task, len(chunk))
+            done += len(chunk)
+            bars.draw("", label, done, stream.size)
 
 
-def _draw(bars: "Progress", tasks: "dict[str, TaskID]", event: LayerProgress) -> None:
-    description = f"{event.id}: {event.action}"
-    if event.id not in tasks:
-        tasks[event.id] = bars.add_task(description, total=event.total)
-    task = tasks[event.id]
-    if event.current is None:
-        bars.update(task, description=description)
-    else:
-        bars.update(task, description=description, completed=event.current, total=event.total)
-
-
-@contextlib.contextmanager
-def _bars() -> "Iterator[Progress | None]":
-    if not sys.stderr.isatty():
-        yield None
-        return
+def _started() -> "Progress":
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
     # Layer IDs and names are shown as they are, not as markup.
     text = TextColumn("{task.description}", markup=False)
     columns = (text, BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    with Progress(*columns, console=Console(stderr=True)) as bars:
-        yield bars
+    progress = Progress(*columns, console=Console(stderr=True), redirect_stdout=False)
+    progress.start()
+    return progress

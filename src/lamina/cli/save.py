@@ -44,8 +44,9 @@ def command(target: Target, *, output: Path | None, names: tuple[str, ...]) -> N
             archive = api.image_get(names[0]) if len(names) == 1 else api.image_get_all(names)
             async with archive as stream:
                 with _opened(output) as file:
-                    async for chunk in counted(stream, "Saving"):
-                        await asyncio.to_thread(file.write, chunk)
+                    async with contextlib.aclosing(counted(stream, "Saving")) as chunks:
+                        async for chunk in chunks:
+                            await asyncio.to_thread(file.write, chunk)
 
     run(main())
 
