@@ -84,7 +84,7 @@ def decode(line: bytes) -> Event | None:
     """
     try:
         message = _decode(line)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise EngineError(f"the engine sent something that is no JSON message: {error}") from error
     if message.error_detail is not None or message.error:
         detail = message.error_detail

@@ -77,7 +77,10 @@ def test_an_error_message_is_raised() -> None:
         decode(b'{"error":"old"}')
 
 
-@pytest.mark.parametrize("line", [b"{", b"[]", b"nonsense", b'{"status":{}}'])
+@pytest.mark.parametrize(
+    "line",
+    [b"{", b"[]", b"nonsense", b'{"status":{}}', b'{"stream":"\xff"}', b'{"aux":' + b"[" * 100_000],
+)
 def test_what_is_no_message_is_an_error(line: bytes) -> None:
     with pytest.raises(EngineError, match="no JSON message"):
         decode(line)
