@@ -38,7 +38,8 @@ class Node:
     `name` is as written, `keyword` in lower case. `text` is the logical line: continuations
     joined, comments gone. `arguments` are those of the instruction's form: words, or a single free
     text, or the texts of a JSON array if `is_json`; `pairs` those of ENV and LABEL; `trigger` is
-    the instruction behind ONBUILD. `comments` are the ones right above, without their ``#``.
+    the instruction behind ONBUILD. `comments` are the ones right above, without their ``#``: an
+    empty line or comment would part them from it.
     """
 
     name: str
@@ -196,6 +197,7 @@ class _Parser:
             return
         first, continued = self.continuation(line)
         if not (first or continued):
+            self.comments.clear()
             return
         parts = [first]
         empty: Lines | None = None

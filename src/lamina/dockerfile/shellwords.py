@@ -21,7 +21,6 @@ MAX_EXPANSION: Final = 1 << 20
 MAX_NESTING: Final = 50
 """Levels of ``${a:-${b:-…}}``."""
 
-_NAME = re.compile(r"[^\W]*")
 _DIGITS = re.compile(r"\d+")
 _SPECIAL_PARAMETERS = "@*#?-$!0"
 _SPACE_RUN = re.compile(f"[{SPACES}]+")

@@ -1,0 +1,247 @@
+"""``.dockerignore``: which files of a context do not take part in a build.
+
+The rules are those of moby's ``patternmatcher``: a pattern is a `filepath.Match` pattern over the
+whole path, in which ``**`` stands for any number of directories; a pattern that matches a directory
+matches all below it; ``!`` takes files back; the last pattern that matches decides.
+"""
+
+import posixpath
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from lamina.dockerfile.goglob import CLASS, GLOBSTAR, LITERAL, ONE, STAR, Token, tokens
+from lamina.dockerfile.gostrings import SPACES
+from lamina.dockerfile.source import DockerfileError
+
+MAX_IGNORE_SIZE: Final = 1 << 20
+"""Bytes; whoever reads a .dockerignore reads no more than this."""
+
+Match = Callable[[str], bool]
+
+
+def clean(path: str) -> str:
+    """The shortest equal path, as Go's `filepath.Clean` gives it."""
+    cleaned = posixpath.normpath(path)
+    return "/" + cleaned.lstrip("/") if cleaned.startswith("//") else cleaned
+
+
+def read_patterns(text: str) -> tuple[str, ...]:
+    """The patterns of an ignore file: no comments, no empty lines, relative to the context."""
+    patterns = []
+    for line in text.removeprefix("\ufeff").split("\n"):
+        if line.startswith("#"):
+            continue
+        pattern = line.strip(SPACES)
+        if not pattern:
+            continue
+        inverted = pattern.startswith("!")
+        if inverted:
+            pattern = pattern[1:].strip(SPACES)
+        if pattern:
+            pattern = clean(pattern)
+            if len(pattern) > 1:
+                pattern = pattern.removeprefix("/")
+        patterns.append("!" * inverted + pattern)
+    return tuple(patterns)
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """One pattern; an `exception` (``!``) takes back what earlier ones matched."""
+
+    text: str
+    exception: bool
+    matches: Match
+
+    @classmethod
+    def parse(cls, text: str) -> "Pattern":
+        """Compile a pattern; raises DockerfileError if it is malformed."""
+        text = clean(text.strip(SPACES))
+        exception = text.startswith("!")
+        if text == "!":
+            raise DockerfileError('illegal exclusion pattern: "!"')
+        bare = text.removeprefix("!")
+        return cls(bare, exception, _compile(bare))
+
+
+class IgnorePatterns:
+    """A list of patterns, ready to match paths of a context.
+
+    Paths are relative, with slashes and without a slash at either end. The results for directories
+    are kept, so that matching a tree costs one comparison per file and pattern.
+    """
+
+    def __init__(self, patterns: Iterable[str]) -> None:
+        self.patterns = tuple(
+            Pattern.parse(pattern) for pattern in patterns if pattern.strip(SPACES)
+        )
+        self.has_exceptions = any(pattern.exception for pattern in self.patterns)
+        self._directories: dict[str, tuple[bool, ...]] = {}
+
+    @classmethod
+    def parse(cls, text: str) -> "IgnorePatterns":
+        """Read an ignore file; raises DockerfileError for a malformed pattern."""
+        return cls(read_patterns(text))
+
+    def ignores(self, path: str) -> bool:
+        """Whether the file or directory at `path` is to be left out."""
+        if path in ("", "."):
+            return False
+        return self._matched(self._hits(path))
+
+    def walks_into(self, directory: str) -> bool:
+        """Whether anything below `directory` may be in the context.
+
+        As `docker build` walks: below an ignored directory it looks only if an exception names
+        something there by its beginning; exceptions with wildcards before that do not count.
+        """
+        if not self.ignores(directory):
+            return True
+        below = directory + "/"
+        return any(
+            pattern.exception and (pattern.text + "/").startswith(below)
+            for pattern in self.patterns
+        )
+
+    def _matched(self, hits: Sequence[bool]) -> bool:
+        matched = False
+        for pattern, hit in zip(self.patterns, hits, strict=True):
+            if hit:
+                matched = not pattern.exception
+        return matched
+
+    def _hits(self, path: str) -> tuple[bool, ...]:
+        """Which patterns hit the path or a directory above it."""
+        parent = path.rpartition("/")[0]
+        above = self._directory_hits(parent)
+        hits = []
+        matched = False
+        for pattern, inherited in zip(self.patterns, above, strict=True):
+            # A pattern that would change nothing is not tried, and so is not inherited.
+            hit = inherited or (pattern.exception == matched and pattern.matches(path))
+            if hit:
+                matched = not pattern.exception
+            hits.append(hit)
+        return tuple(hits)
+
+    def _directory_hits(self, directory: str) -> tuple[bool, ...]:
+        if not directory:
+            return (False,) * len(self.patterns)
+        missing = []
+        current = directory
+        while current and current not in self._directories:
+            missing.append(current)
+            current = current.rpartition("/")[0]
+        for path in reversed(missing):
+            self._directories[path] = self._hits(path)
+        return self._directories[directory]
+
+
+def _compile(pattern: str) -> Match:
+    parsed = tokens(pattern)
+    kinds = [token.kind for token in parsed]
+    globstars = kinds.count(GLOBSTAR)
+    if not set(kinds) - {LITERAL, GLOBSTAR} and "\\" not in pattern:
+        if not globstars:
+            return pattern.__eq__
+        if globstars == 1 and pattern.endswith("**") and pattern != "**":
+            return _prefix(pattern[:-2])
+        if globstars == 1 and pattern.startswith("**"):
+            return _suffix(pattern[2:])
+    components = pattern.split("/")
+    well_formed = all("**" not in part or part == "**" for part in components)
+    if globstars > 1 and well_formed and CLASS not in kinds:
+        return _by_components(components)
+    regex = re.compile(_expression(parsed))
+    return lambda path: regex.fullmatch(path) is not None
+
+
+def _prefix(prefix: str) -> Match:
+    return lambda path: path.startswith(prefix)
+
+
+def _suffix(suffix: str) -> Match:
+    bare = suffix.removeprefix("/")
+    return lambda path: path.endswith(suffix) or (bare != suffix and path == bare)
+
+
+def _by_components(components: Sequence[str]) -> Match:
+    """Match component by component, for patterns with more than one ``**``.
+
+    The time is bounded by components of pattern × components of path; as one regular expression,
+    such patterns backtrack.
+    """
+    regexes = [
+        None if part == "**" else re.compile(_expression(tokens(part))) for part in components
+    ]
+
+    def matches(path: str) -> bool:
+        # The positions in the pattern at which one can be after the components read so far.
+        here = _reachable({0}, regexes)
+        for part in path.split("/"):
+            reached = set()
+            for index in here:
+                if index == len(regexes):
+                    continue
+                regex = regexes[index]
+                if regex is None and "\n" not in part:
+                    reached.add(index)
+                    if index == len(regexes) - 1:
+                        reached.add(index + 1)
+                elif regex is not None and regex.fullmatch(part):
+                    reached.add(index + 1)
+            here = _reachable(reached, regexes)
+        return len(regexes) in here
+
+    return matches
+
+
+def _reachable(positions: set[int], regexes: Sequence[re.Pattern[str] | None]) -> set[int]:
+    """With the positions that a ``**`` standing for nothing leads to; the last one cannot."""
+    result = set(positions)
+    for position in positions:
+        current = position
+        while current < len(regexes) - 1 and regexes[current] is None:
+            current += 1
+            result.add(current)
+    return result
+
+
+def _expression(parsed: Sequence[Token]) -> str:
+    """The regular expression of a pattern.
+
+    ``*`` takes the least text that lets what follows match, once and for all (an atomic group):
+    between two stars nothing is gained by more, and a star crosses no slash. Only before the end,
+    a ``**`` or a class does it try all lengths.
+    """
+    pieces: list[str] = []
+    position = 0
+    while position < len(parsed):
+        token = parsed[position]
+        position += 1
+        if token.kind == GLOBSTAR:
+            # Docker lets "**/" mean the same as "**".
+            if position < len(parsed) and parsed[position] == Token(LITERAL, "/"):
+                position += 1
+            pieces.append("(?:.*/)?" if position < len(parsed) else ".*")
+        elif token.kind == STAR:
+            end = position
+            while end < len(parsed) and parsed[end].kind in (LITERAL, ONE):
+                end += 1
+            if end < len(parsed) and parsed[end].kind == STAR and end > position:
+                between = "".join(map(_atom, parsed[position:end]))
+                pieces.append(f"(?>[^/]*?{between})")
+                position = end
+            else:
+                pieces.append("[^/]*")
+        else:
+            pieces.append(_atom(token))
+    return "".join(pieces)
+
+
+def _atom(token: Token) -> str:
+    if token.kind == LITERAL:
+        return re.escape(token.text)
+    return "[^/]" if token.kind == ONE else token.text
