@@ -26,24 +26,39 @@ Filters = Mapping[str, str | bool | Sequence[str]]
 """Filters as a caller writes them: ``{"dangling": True, "label": ["a", "b=c"]}``."""
 
 
+RegistryAuth = str | Mapping[str, str]
+"""Credentials for a registry: the text of an ``X-Registry-Auth`` header, or what is in it.
+
+That is ``username`` and ``password``, ``identitytoken`` or ``registrytoken``. Empty: none, or those
+that the engine has of its own.
+"""
+
+
 class ImageApi(Protocol):
-    """The operations on images that need neither a registry nor a container; the rest is to come."""
+    """The operations on images that need no container; the rest is to come."""
 
     def image_create(
         self,
         *,
-        from_src: str,
+        from_image: str = "",
+        from_src: str = "",
         repo: str = "",
         tag: str = "",
         message: str = "",
+        x_registry_auth: RegistryAuth = "",
         changes: Sequence[str] = (),
         platform: str = "",
         input_image: ByteSource | None = None,
     ) -> Operation[str]:
-        """Import a root filesystem tarball as an image; the result is the image's ID.
+        """Pull an image out of a registry, or import a root filesystem tarball as one.
 
-        `from_src` is ``-`` for the bytes of `input_image`, or a URL that the engine fetches. `changes`
-        are Dockerfile instructions. Raises InvalidParameter (bad reference, change or platform).
+        Pull: `from_image` is the name; `tag` a tag or digest, which may be part of the name too;
+        with neither all tags are pulled. `platform` is chosen from multi-platform images. The
+        result is the familiar reference. Raises InvalidParameter, NotFound, Unauthorized.
+
+        Import: `from_src` is ``-`` for the bytes of `input_image`, or a URL that the engine
+        fetches; `repo` and `tag` name the image; `changes` are Dockerfile instructions. The result
+        is the image's ID. Raises InvalidParameter (bad reference, change or platform).
         """
         ...
 
@@ -86,7 +101,9 @@ class ImageApi(Protocol):
         """
         ...
 
-    def image_load(self, images_tarball: ByteSource, *, quiet: bool = False) -> Operation[list[str]]:
+    def image_load(
+        self, images_tarball: ByteSource, *, quiet: bool = False
+    ) -> Operation[list[str]]:
         """Load every image of an archive; the result is the loaded names, or IDs where there is no name.
 
         Raises InvalidArchive and other CorruptData errors; what was loaded before the error stays out.
@@ -94,9 +111,15 @@ class ImageApi(Protocol):
         ...
 
     async def image_prune(self, *, filters: Filters | None = None) -> ImagePruneResponse:
-        """Delete images that nothing uses. Filters: dangling, until, label, label!. Raises InvalidFilter."""
+        """Delete images that nothing uses. Filters: dangling, until, label, label!.
+
+        Raises InvalidFilter.
+        """
         ...
 
     async def image_tag(self, name: str, *, repo: str, tag: str = "") -> None:
-        """Make ``repo:tag`` (``latest`` if no tag is given) another name of an image; an existing tag moves."""
+        """Make ``repo:tag`` another name of an image (``latest`` if there is no tag).
+
+        A tag that exists moves.
+        """
         ...

@@ -1,4 +1,4 @@
-"""``/images/…``: what carries image data: save, load, import.
+"""``/images/…``: what carries image data: save, load, import, pull.
 
 Archives flow through in both directions with flat memory: the engine takes chunks of an upload as
 it can work on them, and is asked for the next chunk of a download when the client has taken the
@@ -12,7 +12,7 @@ from contextlib import AbstractAsyncContextManager
 from lamina.api.exchange import Exchange
 from lamina.api.progress_stream import send_progress
 from lamina.api.router import Route
-from lamina.errors import InvalidParameter, NotImplementedHere
+from lamina.errors import InvalidParameter
 from lamina.image_api import ImageApi
 from lamina.streams import ByteStream
 
@@ -53,20 +53,27 @@ class ArchiveHandlers:
     async def create(self, exchange: Exchange) -> None:
         """``POST /images/create``: import a root filesystem, or pull an image."""
         query = exchange.query
-        if query.text("fromImage"):
-            raise NotImplementedHere("lamina does not implement pulling images yet")
         source = query.text("fromSrc")
-        if not source:
+        platform = query.text("platform") if exchange.version >= (1, 32) else ""
+        if image := query.text("fromImage"):
+            operation = self._engine.image_create(
+                from_image=image,
+                tag=query.text("tag"),
+                platform=platform,
+                x_registry_auth=exchange.headers.get("X-Registry-Auth", ""),
+            )
+        elif source:
+            operation = self._engine.image_create(
+                from_src=source,
+                repo=query.text("repo"),
+                tag=query.text("tag"),
+                message=query.text("message"),
+                changes=query.texts("changes"),
+                platform=platform,
+                input_image=exchange.body() if source == "-" else None,
+            )
+        else:
             raise InvalidParameter("either fromImage or fromSrc must be given")
-        operation = self._engine.image_create(
-            from_src=source,
-            repo=query.text("repo"),
-            tag=query.text("tag"),
-            message=query.text("message"),
-            changes=query.texts("changes"),
-            platform=query.text("platform") if exchange.version >= (1, 32) else "",
-            input_image=exchange.body() if source == "-" else None,
-        )
         await send_progress(exchange, operation, log=self._log)
 
 

@@ -98,9 +98,17 @@ class Connection:
                 f" but the Docker daemon API version is {self.version}"
             )
 
-    async def fetch(self, method: str, path: str, params: Parameters | None = None) -> bytes:
-        """The whole body of a small answer. Raises what the engine reports."""
-        async with self.open(method, path, params) as response:
+    async def fetch(
+        self,
+        method: str,
+        path: str,
+        params: Parameters | None = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        json: bytes | None = None,
+    ) -> bytes:
+        """The whole body of a small answer; `json` is sent. Raises what the engine reports."""
+        async with self.open(method, path, params, headers=headers, json=json) as response:
             try:
                 return await _read_all(response, MAX_REPLY)
             except (aiohttp.ClientError, OSError) as error:
@@ -114,6 +122,8 @@ class Connection:
         params: Parameters | None = None,
         *,
         body: ByteSource | None = None,
+        headers: Mapping[str, str] | None = None,
+        json: bytes | None = None,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """A good answer whose body is still to be read; leaving early hangs up.
 
@@ -121,8 +131,12 @@ class Connection:
         as it is. Raises what the engine reports.
         """
         upload = None if body is None else _Upload(body)
+        sent: aiohttp.Payload | None = upload
+        if json is not None:
+            sent = aiohttp.BytesPayload(json, content_type="application/json")
+        target = f"/v{self.version}{path}"
         try:
-            async with self._request(method, f"/v{self.version}{path}", params, upload) as response:
+            async with self._request(method, target, params, sent, headers) as response:
                 if response.status >= 300:
                     raise await _error(response)
                 yield response
@@ -146,14 +160,16 @@ class Connection:
         method: str,
         path: str,
         params: Parameters | None = None,
-        upload: "_Upload | None" = None,
+        body: aiohttp.Payload | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         url = yarl.URL(f"{self.address.url}{path}{_query(params)}", encoded=True)
         try:
             response = await self._session.request(
                 method,
                 url,
-                data=upload,
+                data=body,
+                headers=headers,
                 allow_redirects=False,
             )
         except (aiohttp.ClientError, OSError) as error:

@@ -1,8 +1,9 @@
 """The operations on images, over HTTP."""
 
+import base64
 import contextlib
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
 
 import aiohttp
 import msgspec
@@ -12,7 +13,7 @@ from lamina.api.versions import ApiVersion
 from lamina.client import replies
 from lamina.client.connection import Connection, Parameters, image_path
 from lamina.errors import EngineError
-from lamina.image_api import Filters
+from lamina.image_api import Filters, RegistryAuth
 from lamina.models import (
     HistoryResponseItem,
     ImageDeleteResponseItem,
@@ -23,6 +24,7 @@ from lamina.models import (
 from lamina.progress import Event, Operation, Report, StatusLine, StreamText
 from lamina.streams import ByteSource, ByteStream
 
+_PULLED = re.compile(r"^Status: (?:Downloaded newer image|Image is up to date) for (\S+)$")
 _LOADED = re.compile(r"^Loaded image(?: ID)?: (.+)$", re.MULTILINE)
 
 
@@ -34,15 +36,19 @@ class ImageCalls:
     def image_create(
         self,
         *,
-        from_src: str,
+        from_image: str = "",
+        from_src: str = "",
         repo: str = "",
         tag: str = "",
         message: str = "",
+        x_registry_auth: RegistryAuth = "",
         changes: Sequence[str] = (),
         platform: str = "",
         input_image: ByteSource | None = None,
     ) -> Operation[str]:
-        """Import a root filesystem tarball as an image; the result is the image's ID."""
+        """Pull an image; the result is its familiar reference. Or import; that gives its ID."""
+        if from_image:
+            return self._pull(from_image, tag, platform, x_registry_auth)
         params: Parameters = {
             "fromSrc": from_src,
             **_given(repo=repo, tag=tag, message=message, platform=platform),
@@ -62,6 +68,24 @@ class ImageCalls:
             if not image_id:
                 raise EngineError("the engine did not say which image it made")
             return image_id
+
+        return Operation(work)
+
+    def _pull(self, image: str, tag: str, platform: str, auth: RegistryAuth) -> Operation[str]:
+        params = {"fromImage": image, **_given(tag=tag, platform=platform)}
+        headers = auth_header(auth)
+
+        async def work(report: Report) -> str:
+            if platform:
+                self._connection.require(ApiVersion(1, 32), "specify platform")
+            pulled = ""
+            stream = self._stream("/images/create", params, None, headers=headers)
+            async with contextlib.aclosing(stream) as events:
+                async for event in events:
+                    await report(event)
+                    if isinstance(event, StatusLine) and (match := _PULLED.match(event.text)):
+                        pulled = match[1]
+            return pulled or image
 
         return Operation(work)
 
@@ -144,10 +168,16 @@ class ImageCalls:
         await self._connection.fetch("POST", image_path(name, "/tag"), params)
 
     async def _stream(
-        self, path: str, params: Parameters, body: ByteSource | None
+        self,
+        path: str,
+        params: Parameters,
+        body: ByteSource | None,
+        *,
+        headers: Mapping[str, str] | None = None,
     ) -> AsyncGenerator[Event, None]:
         reader = MessageReader()
-        async with self._connection.open("POST", path, params, body=body) as response:
+        opened = self._connection.open("POST", path, params, body=body, headers=headers)
+        async with opened as response:
             async with contextlib.aclosing(self._connection.lines(response)) as chunks:
                 async for chunk in chunks:
                     for event in reader.feed(chunk):
@@ -186,6 +216,13 @@ def encode_filters(filters: Filters | None) -> str:
             texts = value
         encoded[name] = dict.fromkeys(texts, True)
     return msgspec.json.encode(encoded).decode() if encoded else ""
+
+
+def auth_header(auth: RegistryAuth) -> dict[str, str]:
+    """The header with credentials, always sent: older engines take its lack for a mistake."""
+    if not isinstance(auth, str):
+        auth = base64.urlsafe_b64encode(msgspec.json.encode(dict(auth))).decode()
+    return {"X-Registry-Auth": auth or base64.urlsafe_b64encode(b"{}").decode()}
 
 
 def _given(**params: str) -> dict[str, str]:

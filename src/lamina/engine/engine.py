@@ -7,7 +7,9 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Self
 
+from lamina import __version__
 from lamina.content.local import LocalStore
+from lamina.engine.creating import import_tarball, pull_image
 from lamina.engine.deletion import Deletion
 from lamina.engine.inspecting import image_history, inspect_image
 from lamina.engine.listing import list_images
@@ -18,10 +20,10 @@ from lamina.engine.system import (
     system_info,
     system_version,
 )
-from lamina.engine.tagging import parse_new_tag, tag_image
+from lamina.engine.tagging import tag_image
 from lamina.engine.watching import watch_events
 from lamina.errors import BlobNotFound, Conflict
-from lamina.image_api import Filters
+from lamina.image_api import Filters, RegistryAuth
 from lamina.models import (
     EventMessage,
     HistoryResponseItem,
@@ -37,15 +39,17 @@ from lamina.models import (
 from lamina.oci.config import ImageConfig
 from lamina.oci.digest import Digest
 from lamina.oci.platform import Platform, host
-from lamina.progress import Operation, Report
+from lamina.progress import Operation
 from lamina.records.catalogue import Catalogue, Image
 from lamina.records.configs import ImageConfigs
 from lamina.records.garbage import blobs_of_removed
 from lamina.records.lookup import find_image
 from lamina.records.records import Records, Transaction
+from lamina.registry.client import RegistryClient, RegistryConfig
+from lamina.registry.credentials import CredentialSource
 from lamina.streams import ByteSource, ByteStream
-from lamina.transfer.importing import Import, import_image
 from lamina.transfer.load import load_images
+from lamina.transfer.remotes import DOWNLOADS, Remotes
 from lamina.transfer.resources import Resources
 from lamina.transfer.save import save_images
 
@@ -56,9 +60,10 @@ class Engine:
     All of it belongs to the event loop it was opened on.
     """
 
-    def __init__(self, root: Path, resources: Resources) -> None:
+    def __init__(self, root: Path, resources: Resources, remotes: Remotes) -> None:
         self._root = root
         self._resources = resources
+        self._remotes = remotes
         self._records = resources.records
         self._host = Host.read()
         self._pruning = False
@@ -72,17 +77,27 @@ class Engine:
         platform: Platform | None = None,
         clock: Callable[[], int] = time.time_ns,
         logger: logging.Logger | None = None,
+        registries: RegistryConfig | None = None,
+        credentials: CredentialSource | None = None,
+        max_downloads: int = DOWNLOADS,
     ) -> AsyncIterator[Self]:
         """Open the engine on `root`, which is made if it does not exist.
 
         `platform` is chosen from multi-platform images (default: the host's); `clock` gives unix
-        nanoseconds. Raises Unavailable if the root belongs to a newer version or stays locked.
+        nanoseconds. `registries` says how registries are reached, `credentials` who asks where a
+        call does not; `max_downloads` layers move at a time. Raises Unavailable if the root belongs
+        to a newer version or stays locked.
         """
         logger = logger or logging.getLogger("lamina")
         root = root.absolute()  # noqa: ASYNC240 - reads the working directory, once
         root.mkdir(parents=True, exist_ok=True, mode=0o711)
         blobs = LocalStore(root / "content")
-        async with Records.open(root, blobs, logger=logger) as records:
+        client = RegistryClient(
+            registries or RegistryConfig(user_agent=f"lamina/{__version__}"),
+            credentials=credentials,
+            logger=logger,
+        )
+        async with client, Records.open(root, blobs, logger=logger) as records:
             resources = Resources(
                 blobs=blobs,
                 records=records,
@@ -90,35 +105,43 @@ class Engine:
                 platform=platform or host(),
                 now=clock,
             )
-            yield cls(root, resources)
+            yield cls(root, resources, Remotes.make(client, downloads=max_downloads))
 
     # Images; see `lamina.image_api.ImageApi` for what each does.
 
     def image_create(
         self,
         *,
-        from_src: str,
+        from_image: str = "",
+        from_src: str = "",
         repo: str = "",
         tag: str = "",
         message: str = "",
+        x_registry_auth: RegistryAuth = "",
         changes: Sequence[str] = (),
         platform: str = "",
         input_image: ByteSource | None = None,
     ) -> Operation[str]:
-        """Import a root filesystem tarball as an image."""
-        resources = self._resources
-
-        async def work(report: Report) -> str:
-            wanted = Import.check(
-                source=from_src,
-                name=parse_new_tag(repo, tag) if repo else None,
-                message=message,
-                changes=changes,
-                platform=Platform.parse(platform) if platform else resources.platform,
+        """Pull an image, or import a root filesystem tarball as one."""
+        if from_image:
+            return pull_image(
+                self._resources,
+                self._remotes,
+                image=from_image,
+                tag=tag,
+                platform=platform,
+                auth=x_registry_auth,
             )
-            return await import_image(resources, wanted, input_image, report=report)
-
-        return Operation(work)
+        return import_tarball(
+            self._resources,
+            source=from_src,
+            repo=repo,
+            tag=tag,
+            message=message,
+            changes=changes,
+            platform=platform,
+            body=input_image,
+        )
 
     async def image_delete(
         self, name: str, *, force: bool = False, noprune: bool = False

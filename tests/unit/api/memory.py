@@ -9,13 +9,14 @@ from dataclasses import dataclass, field
 
 from lamina.errors import (
     Conflict,
+    Forbidden,
     ImageNotFound,
     InvalidArchive,
     InvalidFilter,
     InvalidParameter,
     InvalidReference,
 )
-from lamina.image_api import Filters
+from lamina.image_api import Filters, RegistryAuth
 from lamina.models import (
     EventActor,
     EventMessage,
@@ -102,14 +103,19 @@ class MemoryEngine:
     def image_create(
         self,
         *,
-        from_src: str,
+        from_image: str = "",
+        from_src: str = "",
         repo: str = "",
         tag: str = "",
         message: str = "",
+        x_registry_auth: RegistryAuth = "",
         changes: Sequence[str] = (),
         platform: str = "",
         input_image: ByteSource | None = None,
     ) -> Operation[str]:
+        if from_image:
+            self.calls.append(("image_create", (from_image, tag, platform, x_registry_auth)))
+            return self._pull(from_image, tag)
         self.calls.append(("image_create", (from_src, repo, tag, message, list(changes), platform)))
 
         async def work(report: Report) -> str:
@@ -125,6 +131,15 @@ class MemoryEngine:
             image = self.add(f"{repo}:{tag or 'latest'}" if repo else "", *chunks)
             await report(StatusLine(image.id))
             return image.id
+
+        return Operation(work)
+
+    def _pull(self, image: str, tag: str) -> Operation[str]:
+        async def work(report: Report) -> str:
+            if image == "scratch":
+                raise Forbidden("'scratch' is a reserved name")
+            await report(StatusLine(f"Pulling from {image}", id=tag))
+            return f"{image}:{tag}"
 
         return Operation(work)
 

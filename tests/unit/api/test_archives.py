@@ -137,9 +137,9 @@ async def test_a_body_that_is_waited_for(wire: Wire) -> None:
 
 async def test_a_body_that_is_not_wanted_is_not_asked_for(wire: Wire) -> None:
     reply = await wire.ask(
-        "POST", "/images/create?fromImage=x", "Content-Length: 8", "Expect: 100-continue"
+        "POST", "/images/create?fromImage=scratch", "Content-Length: 8", "Expect: 100-continue"
     )
-    assert (reply.status, reply.headers["connection"]) == (501, "close")
+    assert (reply.status, reply.headers["connection"]) == (403, "close")
     assert await wire.at_end()
 
 
@@ -223,9 +223,18 @@ async def test_an_import_refused_while_its_body_is_on_the_way(served: Served) ->
         assert await wire.at_end()
 
 
-async def test_pulling_is_not_there_yet(wire: Wire) -> None:
-    reply = await wire.ask("POST", "/images/create?fromImage=busybox&tag=latest")
-    assert (reply.status, reply.message) == (501, "lamina does not implement pulling images yet")
+async def test_pull(served: Served, wire: Wire) -> None:
+    target = "/images/create?fromImage=busybox&tag=1&platform=linux/arm64&fromSrc=-"
+    reply = await wire.ask("POST", target, "X-Registry-Auth: e30=")
+    assert reply.body == b'{"status":"Pulling from busybox","id":"1"}\r\n'
+    assert served.engine.calls == [
+        ("image_create", ("busybox", "1", "linux/arm64", "e30=")),
+    ]
+
+
+async def test_a_pull_that_fails_at_once_is_an_http_error(wire: Wire) -> None:
+    reply = await wire.ask("POST", "/images/create?fromImage=scratch")
+    assert (reply.status, reply.message) == (403, "'scratch' is a reserved name")
 
 
 async def test_neither_pull_nor_import(wire: Wire) -> None:
