@@ -5,7 +5,7 @@ import ipaddress
 import logging
 import socket
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -136,15 +136,16 @@ class RegistryClient:
         mirrors: bool = True,
     ) -> list[Session]:
         """A session for each endpoint of a registry, best first; raises as `repository` does."""
+        # There is another host to ask: a mirror is not waited for.
+        hasty = replace(self.tools, policy=replace(self.tools.policy, attempts=1))
         found = []
         for endpoint in await self.endpoints(registry):
-            if endpoint.is_mirror:
-                if not mirrors:
-                    continue
+            if endpoint.is_mirror and mirrors:
                 chosen = await self.credentials_for(endpoint.host, None)
-            else:
+                found.append(Session(hasty, endpoint, chosen, headers=headers))
+            elif not endpoint.is_mirror:
                 chosen = await self.credentials_for(registry, credentials)
-            found.append(Session(self.tools, endpoint, chosen, headers=headers))
+                found.append(Session(self.tools, endpoint, chosen, headers=headers))
         return found
 
     async def credentials_for(self, registry: str, given: AuthConfig | None) -> AuthConfig:

@@ -48,7 +48,7 @@ def target(current: URL, location: str, *, plain_allowed: bool) -> URL:
 
 def same_origin(one: URL, other: URL) -> bool:
     """Whether both have scheme, host and port in common."""
-    return one.origin() == other.origin()
+    return (one.scheme, one.host, one.port) == (other.scheme, other.host, other.port)
 
 
 def public(headers: Mapping[str, str]) -> dict[str, str]:

@@ -8,7 +8,7 @@ one, which is offered for insecure registries only.
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
-from lamina.errors import DigestMismatch, LaminaError, SizeMismatch
+from lamina.errors import LaminaError, SizeMismatch
 from lamina.oci.digest import Digest
 from lamina.registry import downloads, manifests, pages
 from lamina.registry.connection_error import ConnectionFailed, Trouble
@@ -186,7 +186,7 @@ def _leads_on(session: Session, error: LaminaError) -> bool:
 def _delay(
     session: Session, error: ConnectionFailed | RegistryError | SizeMismatch, attempt: int
 ) -> float | None:
-    if isinstance(error, SizeMismatch | DigestMismatch):
+    if isinstance(error, SizeMismatch):
         # What lies about a length once may have been cut by a proxy.
         return session.tools.policy.delay(attempt) if attempt == 1 else None
     return session.delay_after(error, attempt)

@@ -29,6 +29,7 @@ ERROR_LIMIT = 64 << 10
 """Bytes read of a refusal."""
 
 _CONTACT_LIFE = 600.0
+_MOST_CONTACTS = 1000
 _TIMEOUT_ATTEMPTS = 2
 
 Waiting = Callable[[float], Awaitable[None]]
@@ -56,6 +57,13 @@ class Contacts:
             del self.met[endpoint]
             return None
         return contact
+
+    def add(self, endpoint: Endpoint, contact: Contact) -> None:
+        """Remember an endpoint; of very many the oldest is forgotten."""
+        self.met.pop(endpoint, None)
+        self.met[endpoint] = contact
+        while len(self.met) > _MOST_CONTACTS:
+            del self.met[next(iter(self.met))]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,7 +171,7 @@ class Session:
     def _remember(self, answer: Answer) -> tuple[Challenge, ...]:
         found = challenges_of(answer) if answer.status == 401 else ()
         now = self.tools.clock.monotonic()
-        self.tools.contacts.met[self.endpoint] = Contact(found, now)
+        self.tools.contacts.add(self.endpoint, Contact(found, now))
         return found
 
     async def _authorized(
