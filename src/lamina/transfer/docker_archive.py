@@ -32,14 +32,14 @@ class Item(msgspec.Struct, rename="pascal"):
     parent: str | msgspec.UnsetType = msgspec.UNSET
 
 
-_ITEMS = jsontext.decoder(list[_ReadItem])
+_ITEMS: msgspec.json.Decoder[list[_ReadItem] | None] = msgspec.json.Decoder(list[_ReadItem] | None)
 
 
 def read_docker_archive(members: Members, manifest: bytes) -> list[ArchivedImage]:
     """The images that ``manifest.json`` lists. Raises InvalidArchive."""
     items = jsontext.decode(_ITEMS, manifest, what=MANIFEST)
     configs = Configs(members)
-    return [_image(configs, item) for item in items]
+    return [_image(configs, item) for item in items or ()]
 
 
 def claimed_diff_ids(members: Members) -> dict[str, Digest]:
@@ -47,9 +47,9 @@ def claimed_diff_ids(members: Members) -> dict[str, Digest]:
     claims: dict[str, Digest] = {}
     try:
         manifest = members.document(MANIFEST)
-        items = [] if manifest is None else jsontext.decode(_ITEMS, manifest, what=MANIFEST)
+        items = None if manifest is None else jsontext.decode(_ITEMS, manifest, what=MANIFEST)
         configs = Configs(members)
-        for item in items:
+        for item in items or ():
             if members.resolve(item.config) is not None:
                 claims.update(
                     zip(item.layers or (), configs.get(item.config).diff_ids, strict=False)

@@ -7,7 +7,7 @@ the configuration; ``repositories`` gives the tags.
 import posixpath
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -15,10 +15,14 @@ from lamina.errors import InvalidArchive
 from lamina.oci import jsontext
 from lamina.oci.config import ImageConfig
 from lamina.oci.digest import Digest
+from lamina.oci.history import HistoryEntry
 from lamina.oci.reference import Reference
+from lamina.oci.rootfs import RootFS
+from lamina.oci.timestamp import as_go_prints
 from lamina.transfer.archived import ArchivedImage
 from lamina.transfer.docker_archive import parse_tag
 from lamina.transfer.members import Members
+from lamina.transfer.v1_layers import V1Image
 
 REPOSITORIES = "repositories"
 _MAX_DEPTH: Final = 125
@@ -29,18 +33,8 @@ _FOREIGN_KEYS: Final = ("id", "parent", "Size", "parent_id", "layer_id", "throwa
 """What stands in a layer's ``json`` and not in an image configuration."""
 
 
-class _LayerJSON(msgspec.Struct):
-    """The keys of a layer's ``json`` that matter for its place."""
-
-    parent: str = ""
-    created: str | None = None
-    author: str = ""
-    comment: str = ""
-    container_config: dict[str, Any] | None = None
-
-
-_LAYER_JSON = jsontext.decoder(_LayerJSON)
-_OBJECT = jsontext.decoder(dict[str, Any])
+_LAYER_JSON = jsontext.decoder(V1Image)
+_OBJECT = jsontext.decoder(dict[str, msgspec.Raw])
 _REPOSITORIES = jsontext.decoder(dict[str, dict[str, str]])
 
 
@@ -50,7 +44,7 @@ class _Step:
 
     image: ArchivedImage
     diff_ids: tuple[Digest, ...]
-    history: tuple[dict[str, Any], ...]
+    history: tuple[HistoryEntry, ...]
 
 
 def is_legacy_archive(members: Members) -> bool:
@@ -110,7 +104,7 @@ def _lineage(members: Members, directory: str, known: dict[str, _Step]) -> list[
     return lineage
 
 
-def _layer_json(members: Members, directory: str) -> tuple[_LayerJSON, bytes]:
+def _layer_json(members: Members, directory: str) -> tuple[V1Image, bytes]:
     path = f"{directory}/json"
     raw = members.document(path)
     if raw is None:
@@ -126,7 +120,7 @@ def _read_step(
     path = f"{directory}/layer.tar"
     diff_ids = (*(parent.diff_ids if parent else ()), members.layer(path).diff_id)
     history = (*(parent.history if parent else ()), _history_entry(layer))
-    config = _config(raw, diff_ids, history)
+    config = _config(layer, raw, diff_ids, history)
     image = ArchivedImage(
         config=config,
         layers=(*(parent.image.layers if parent else ()), path),
@@ -136,25 +130,34 @@ def _read_step(
     return _Step(image, diff_ids, history)
 
 
-def _history_entry(layer: _LayerJSON) -> dict[str, Any]:
-    """Dockerd's ``HistoryFromConfig``; keys without a value are left out."""
-    command = (layer.container_config or {}).get("Cmd") or ()
-    entry = {
-        "created": layer.created or "0001-01-01T00:00:00Z",
-        "author": layer.author,
-        "created_by": " ".join(str(word) for word in command),
-        "comment": layer.comment,
-    }
-    return {key: value for key, value in entry.items() if value}
+def _history_entry(layer: V1Image) -> HistoryEntry:
+    """Dockerd's ``HistoryFromConfig``."""
+    return HistoryEntry(
+        created_text=as_go_prints(layer.created),
+        author=layer.author,
+        created_by=" ".join(layer.container_config.cmd or ()),
+        comment=layer.comment,
+    )
 
 
 def _config(
-    raw: bytes, diff_ids: tuple[Digest, ...], history: tuple[dict[str, Any], ...]
+    layer: V1Image, raw: bytes, diff_ids: tuple[Digest, ...], history: tuple[HistoryEntry, ...]
 ) -> ImageConfig:
-    """Dockerd's ``MakeConfigFromV1Config``: the same JSON object, completed, its keys sorted."""
-    values = jsontext.decode(_OBJECT, raw, what="json")
+    """Dockerd's ``MakeConfigFromV1Config``: the same JSON object, completed, its keys sorted.
+
+    What Docker before 1.8.3 wrote, or nobody knows, keeps only the keys that are known.
+    """
+    if _version(layer.docker_version) < (1, 8, 3):
+        layer = msgspec.structs.replace(layer, created=as_go_prints(layer.created))
+        raw = jsontext.encode(layer)
+    compact = jsontext.decode(_OBJECT, msgspec.json.format(raw, indent=-1), what="json")
+    values: dict[str, object] = {**compact}
     for key in _FOREIGN_KEYS:
         values.pop(key, None)
-    values["rootfs"] = {"type": "layers", "diff_ids": [str(diff_id) for diff_id in diff_ids]}
-    values["history"] = list(history)
+    values["rootfs"] = RootFS(diff_ids=diff_ids)
+    values["history"] = history
     return ImageConfig.parse(jsontext.encode(dict(sorted(values.items()))))
+
+
+def _version(text: str) -> tuple[int, ...]:
+    return tuple(int(part) if part.isdecimal() else 0 for part in text.split("."))

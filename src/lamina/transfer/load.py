@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import partial
 
 from lamina.content.threads import run_to_end
@@ -13,7 +12,7 @@ from lamina.oci.index import Index
 from lamina.oci.manifest import Manifest as ParsedManifest
 from lamina.oci.platform import Platform
 from lamina.oci.reference import Reference
-from lamina.progress import LayerProgress, Report, StreamText
+from lamina.progress import Report
 from lamina.records.catalogue import Catalogue, Layer, Manifest, Tag
 from lamina.records.changes import AddEvent, PutImage, PutLayer, PutManifest, PutTag
 from lamina.records.happenings import image_event
@@ -26,16 +25,9 @@ from lamina.transfer.images import image_record
 from lamina.transfer.incoming import Incoming
 from lamina.transfer.layer_intake import StoredLayer
 from lamina.transfer.legacy_archive import is_legacy_archive, read_legacy_archive
+from lamina.transfer.load_report import LayerReports, Loaded, ReadyImage, tell_loaded
 from lamina.transfer.members import Document, Members, NoLayer
 from lamina.transfer.resources import Resources
-
-
-@dataclass(frozen=True, slots=True)
-class _ReadyImage:
-    """An image all of whose parts are in the store."""
-
-    archived: ArchivedImage
-    layers: tuple[Layer, ...]
 
 
 async def load_images(
@@ -46,21 +38,22 @@ async def load_images(
     Nothing is recorded unless all of it is sound. Raises InvalidArchive and other CorruptData.
     """
     async with resources.incoming() as coming:
-        members = await _take_apart(resources, coming, tarball, quiet=quiet, report=report)
+        layers = LayerReports(resources.records, report, quiet=quiet)
+        members = await _take_apart(resources, coming, tarball, layers)
         archive = await run_to_end(partial(_read_archive, members, resources.platform))
         images = await _ready(coming, members, archive)
         await coming.store_documents(_documents(members, archive))
         manifests = await _manifest_records(coming, members, archive)
         now = resources.now()
-        moved = await resources.records.change(
+        loaded = await resources.records.change(
             lambda transaction: _record(transaction, images, manifests, archive, now)
         )
         coming.recorded(_recorded(images, manifests))
-    return await _tell(report, images, moved)
+    return await tell_loaded(report, layers, images, loaded)
 
 
 async def _take_apart(
-    resources: Resources, coming: Incoming, tarball: ByteSource, *, quiet: bool, report: Report
+    resources: Resources, coming: Incoming, tarball: ByteSource, layers: LayerReports
 ) -> Members:
     """Store the archive's layers."""
     intake = ArchiveIntake(
@@ -69,35 +62,15 @@ async def _take_apart(
         claims=docker_archive.claimed_diff_ids,
         loop=asyncio.get_running_loop(),
     )
-    told: set[Digest] = set()
     try:
         async with contextlib.aclosing(chunks_of(tarball)) as chunks:
             async for chunk in chunks:
                 await run_to_end(partial(intake.feed, chunk))
-                if not quiet:
-                    await _tell_progress(resources, intake, told, report)
-        members = await run_to_end(intake.finish)
-        if not quiet:
-            await _tell_progress(resources, intake, told, report)
-        return members
+                for taken in intake.progress():
+                    await layers.tell(taken)
+        return await run_to_end(intake.finish)
     finally:
         await run_to_end(intake.close)
-
-
-async def _tell_progress(
-    resources: Resources, intake: ArchiveIntake, told: set[Digest], report: Report
-) -> None:
-    """Report on layers as they come, not on those that are here already, as dockerd does it.
-
-    `told`: those whose end was reported.
-    """
-    for taken in intake.progress():
-        if taken.diff_id in told or taken.diff_id in resources.records.catalogue.layers:
-            continue
-        if taken.current == taken.total:
-            told.add(taken.diff_id)
-        short = taken.diff_id.short
-        await report(LayerProgress(short, "Loading layer", taken.current, taken.total))
 
 
 async def _known_layer(resources: Resources, coming: Incoming, blob: Digest) -> StoredLayer | None:
@@ -139,7 +112,7 @@ def _read_archive(members: Members, platform: Platform) -> ArchivedImages:
     return archive
 
 
-async def _ready(coming: Incoming, members: Members, archive: ArchivedImages) -> list[_ReadyImage]:
+async def _ready(coming: Incoming, members: Members, archive: ArchivedImages) -> list[ReadyImage]:
     """Check the images' layers against their configurations; layers left out must be here.
 
     As dockerd does it, a layer that is here already is not looked at in the archive.
@@ -156,7 +129,7 @@ async def _ready(coming: Incoming, members: Members, archive: ArchivedImages) ->
 
     here = await coming.lease.claim(find)
     return [
-        _ReadyImage(
+        ReadyImage(
             image,
             tuple(
                 here.get(diff_id) or _archived_layer(members, path, diff_id, number)
@@ -247,13 +220,16 @@ def _image_id(members: Members, document: ParsedManifest | Index) -> Digest | No
 
 def _record(
     transaction: Transaction,
-    images: list[_ReadyImage],
+    images: list[ReadyImage],
     manifests: list[Manifest],
     archive: ArchivedImages,
     now: int,
-) -> dict[Reference, Digest]:
-    """Write everything down; returns the tags that led elsewhere before, with where they led."""
-    moved: dict[Reference, Digest] = {}
+) -> Loaded:
+    """Write everything down."""
+    chains = {chain_id for image in images for chain_id in image.archived.config.chain_ids}
+    catalogue = transaction.catalogue
+    loaded = Loaded(frozenset(chain for chain in chains if catalogue.chain_users(chain)))
+    tagged: dict[Reference, Digest] = {}
     known = {image.archived.config.digest: image.archived for image in images}
     for layer in {layer.diff_id: layer for ready in images for layer in ready.layers}.values():
         transaction.do(PutLayer(layer))
@@ -267,14 +243,16 @@ def _record(
         transaction.do(PutImage(transaction.catalogue.images.get(image.id) or image))
         events.append(image_event("load", image, actor=image.id, name=str(image.id), time=now))
         for name in archived.names:
-            old = transaction.catalogue.tag(name)
-            if old is not None and old.image_id != image.id:
-                moved[name] = old.image_id
+            tag = catalogue.tag(name)
+            old = tagged.get(name, None if tag is None else tag.image_id)
+            if old is not None and old != image.id:
+                loaded.moved[image.id, name] = old
+            tagged[name] = image.id
             assert name.tag is not None
             target = archive.targets.get(name)
             transaction.do(PutTag(name.name, name.tag, Tag(image.id, target)))
     transaction.do_all(events)
-    return moved
+    return loaded
 
 
 def _valid_parent(image: ArchivedImage, known: Mapping[Digest, ArchivedImage]) -> Digest | None:
@@ -290,7 +268,7 @@ def _valid_parent(image: ArchivedImage, known: Mapping[Digest, ArchivedImage]) -
     return image.parent
 
 
-def _recorded(images: list[_ReadyImage], manifests: list[Manifest]) -> Iterator[Digest]:
+def _recorded(images: list[ReadyImage], manifests: list[Manifest]) -> Iterator[Digest]:
     """Every blob that the records name now."""
     for image in images:
         yield image.archived.config.digest
@@ -299,26 +277,3 @@ def _recorded(images: list[_ReadyImage], manifests: list[Manifest]) -> Iterator[
     for manifest in manifests:
         yield manifest.digest
         yield from manifest.children
-
-
-async def _tell(
-    report: Report, images: list[_ReadyImage], moved: Mapping[Reference, Digest]
-) -> list[str]:
-    """Report what was loaded, in dockerd's words; returns the names or IDs."""
-    loaded: list[str] = []
-    for image in images:
-        for name in image.archived.names:
-            if name in moved:
-                await report(
-                    StreamText(
-                        f"The image {name.familiar} already exists, renaming the old one with"
-                        f" ID {moved[name]} to empty string\n"
-                    )
-                )
-            await report(StreamText(f"Loaded image: {name.familiar}\n"))
-            loaded.append(name.familiar)
-    if images and not images[-1].archived.names:
-        for image in images:
-            loaded.append(str(image.archived.config.digest))
-            await report(StreamText(f"Loaded image ID: {loaded[-1]}\n"))
-    return loaded

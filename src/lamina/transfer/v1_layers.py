@@ -17,6 +17,7 @@ from lamina.oci.timestamp import ZERO
 from lamina.records.catalogue import LayerBlob
 
 VERSION: Final = b"1.0"
+_LOWER_CREATED: Final = "1970-01-01T00:00:00Z"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +29,8 @@ class V1Layer:
     blob: LayerBlob
 
 
-class _V1Image(msgspec.Struct, omit_defaults=True):
-    """dockerd's ``V1Image``, its keys in its order."""
+class V1Image(msgspec.Struct, omit_defaults=True):
+    """dockerd's ``V1Image``, the ``json`` of a layer's directory, its keys in its order."""
 
     id: str = ""
     parent: str = ""
@@ -51,7 +52,7 @@ def v1_layers(config: ImageConfig, blobs: Sequence[LayerBlob]) -> list[V1Layer]:
     parent = ""
     for position, (chain_id, blob) in enumerate(zip(config.chain_ids, blobs, strict=True)):
         is_top = position == len(blobs) - 1
-        image = _top(config) if is_top else _V1Image(created=config.created_text or ZERO)
+        image = _top(config) if is_top else V1Image(created=_LOWER_CREATED)
         image_id = _v1_id(image, chain_id, parent)
         image.id, image.parent, image.os = image_id, parent, config.os
         layers.append(V1Layer(image_id, jsontext.encode(image), blob))
@@ -59,8 +60,8 @@ def v1_layers(config: ImageConfig, blobs: Sequence[LayerBlob]) -> list[V1Layer]:
     return layers
 
 
-def _top(config: ImageConfig) -> _V1Image:
-    return _V1Image(
+def _top(config: ImageConfig) -> V1Image:
+    return V1Image(
         comment=config.comment,
         created=config.created_text or ZERO,
         container=config.container,
@@ -74,7 +75,7 @@ def _top(config: ImageConfig) -> _V1Image:
     )
 
 
-def _v1_id(image: _V1Image, chain_id: Digest, parent: str) -> str:
+def _v1_id(image: V1Image, chain_id: Digest, parent: str) -> str:
     values: dict[str, Any] = msgspec.json.decode(
         jsontext.encode(image), type=dict[str, msgspec.Raw]
     )
