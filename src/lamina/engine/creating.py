@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from lamina.engine.tagging import parse_new_tag
+from lamina.engine.tagging import parse_import_name
 from lamina.errors import InvalidParameter
 from lamina.image_api import RegistryAuth
 from lamina.oci.platform import Platform
@@ -66,7 +66,7 @@ def import_tarball(
     async def work(report: Report) -> str:
         wanted = Import.check(
             source=source,
-            name=parse_new_tag(repo, tag) if repo else None,
+            name=parse_import_name(repo, tag) if repo else None,
             message=message,
             changes=changes,
             platform=Platform.parse(platform) if platform else resources.platform,

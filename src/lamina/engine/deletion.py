@@ -63,7 +63,8 @@ class Deletion:
         dangling_only = FilterSet.check(filters, _PRUNE_FILTERS).boolean("dangling", default=True)
         items: list[ImageDeleteResponseItem] = []
         for image in list(self._catalogue.images.values()):
-            if wanted(image) and not (self._children(image) and not self._names(image)):
+            needed = self._children(image) and (dangling_only or not self._names(image))
+            if wanted(image) and not needed:
                 items += self._prune_one(image, dangling_only=dangling_only)
         freed = self._size_of_layers(items)
         self.changes.append(
@@ -218,7 +219,7 @@ def _prune_condition(filters: Filters | None, now: int) -> Callable[[Image], boo
             ) from None
 
     def wanted(image: Image) -> bool:
-        if until is not None and (image.created or 0) > until:
+        if until is not None and image.age_key > until:
             return False
         if not checked.matches_labels("label", image.labels):
             return False

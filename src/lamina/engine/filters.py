@@ -20,11 +20,17 @@ class FilterSet:
     @classmethod
     def check(cls, filters: Filters | None, accepted: Iterable[str]) -> "FilterSet":
         """Take `filters` if all their names are in `accepted`, else raise InvalidFilter."""
-        values = {}
-        for name, value in (filters or {}).items():
+        for name in filters or ():
             if name not in accepted:
                 raise InvalidFilter(f"invalid filter '{name}'", name=name)
-            values[name] = _texts(value)
+        return cls.select(filters, accepted)
+
+    @classmethod
+    def select(cls, filters: Filters | None, accepted: Iterable[str]) -> "FilterSet":
+        """Take those of `filters` whose names are in `accepted`."""
+        values = {
+            name: _texts(value) for name, value in (filters or {}).items() if name in accepted
+        }
         return cls({name: texts for name, texts in values.items() if texts})
 
     def __contains__(self, name: str) -> bool:

@@ -1,5 +1,7 @@
 """`image_inspect` and `image_history`: one image, told in full."""
 
+import msgspec
+
 from lamina.models import (
     GraphDriverData,
     HistoryResponseItem,
@@ -32,9 +34,11 @@ def inspect_image(catalogue: Catalogue, image: Image, config: ImageConfig) -> Im
         container_config=config.container_config,
         docker_version=config.docker_version,
         author=config.author,
-        config=config.config,
+        config=config.config if config.has_config else None,
         architecture=platform.architecture,
+        variant=platform.variant or msgspec.UNSET,
         os=platform.os,
+        os_version=config.os_version or msgspec.UNSET,
         size=image.size,
         virtual_size=image.size,
         graph_driver=GraphDriverData(name=GRAPH_DRIVER),

@@ -1,10 +1,12 @@
 """`image_list`: which images are shown, and how."""
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 
 from lamina.engine.filters import FilterSet, glob, parse_time
 from lamina.image_api import Filters
 from lamina.models import ImageSummary
+from lamina.oci.digest import Digest
 from lamina.oci.reference import Reference
 from lamina.oci.timestamp import ZERO_UNIX
 from lamina.records.catalogue import Catalogue, Image
@@ -22,20 +24,22 @@ def list_images(
     """
     checked = FilterSet.check(filters, _ACCEPTED)
     selection = _Selection(catalogue, checked, all_images=all_images, now=now)
-    summaries = [
-        _summary(catalogue, image, names, shared_size=shared_size)
-        for image, names in selection.images()
-    ]
+    shown = list(selection.images())
+    summaries = [_summary(image, names) for image, names in shown]
+    if shared_size:
+        users = Counter(chain_id for image, _ in shown for chain_id in image.chain_ids)
+        for summary, (image, _) in zip(summaries, shown, strict=True):
+            summary.shared_size = _shared_size(catalogue, image, users)
     summaries.sort(key=lambda summary: (-summary.created, summary.id))
     return summaries
 
 
-def shared_size_of(catalogue: Catalogue, image: Image) -> int:
-    """Bytes in layers that other images stand on too."""
+def _shared_size(catalogue: Catalogue, image: Image, users: Mapping[Digest, int]) -> int:
+    """Bytes in layers on which other images stand too; as in dockerd, of those that are shown."""
     return sum(
         catalogue.layers[diff_id].size
         for diff_id, chain_id in zip(image.diff_ids, image.chain_ids, strict=True)
-        if catalogue.chain_users(chain_id) > 1
+        if users[chain_id] > 1
     )
 
 
@@ -53,11 +57,11 @@ class _Selection:
             "dangling" in filters and not self._dangling_only
         )
         self._patterns = [glob(pattern) for pattern in filters["reference"]]
-        bounds = [find_image(catalogue, name).created or 0 for name in filters["before"]]
+        bounds = [find_image(catalogue, name).age_key for name in filters["before"]]
         bounds += [parse_time(text, now) for text in filters["until"]]
         self._before = min(bounds, default=None)
         self._since = max(
-            (find_image(catalogue, name).created or 0 for name in filters["since"]), default=None
+            (find_image(catalogue, name).age_key for name in filters["since"]), default=None
         )
 
     def images(self) -> Iterator[tuple[Image, tuple[Reference, ...]]]:
@@ -72,7 +76,7 @@ class _Selection:
                 yield image, names
 
     def _is_wanted(self, image: Image) -> bool:
-        created = image.created or 0
+        created = image.age_key
         return (
             (self._before is None or created < self._before)
             and (self._since is None or created > self._since)
@@ -87,16 +91,14 @@ class _Selection:
 
     def _is_shown(self, image: Image, names: tuple[Reference, ...]) -> bool:
         has_children = bool(self._catalogue.children(image.id))
-        if self._dangling_only:
-            return not has_children and not any(name.tag for name in names)
+        if self._dangling_only and (has_children or any(name.tag for name in names)):
+            return False
         if names:
             return True
         return not self._named_only and (self._all or not has_children)
 
 
-def _summary(
-    catalogue: Catalogue, image: Image, names: tuple[Reference, ...], *, shared_size: bool
-) -> ImageSummary:
+def _summary(image: Image, names: tuple[Reference, ...]) -> ImageSummary:
     return ImageSummary(
         id=str(image.id),
         parent_id="" if image.parent is None else str(image.parent),
@@ -105,7 +107,6 @@ def _summary(
         created=ZERO_UNIX if image.created is None else image.created // 1_000_000_000,
         size=image.size,
         virtual_size=image.size,
-        shared_size=shared_size_of(catalogue, image) if shared_size else -1,
         labels=None if image.labels is None else dict(image.labels),
         containers=-1,
     )

@@ -123,11 +123,21 @@ def system_info(
     )
 
 
+def _layers_size(catalogue: Catalogue) -> int:
+    """Bytes of all layers, each counted on every stack of layers it lies on, as dockerd does it."""
+    chains = {
+        chain_id: diff_id
+        for image in catalogue.images.values()
+        for chain_id, diff_id in zip(image.chain_ids, image.diff_ids, strict=True)
+    }
+    return sum(catalogue.layers[diff_id].size for diff_id in chains.values())
+
+
 def data_usage(catalogue: Catalogue, *, types: frozenset[str], now: int) -> SystemDataUsage:
     """Disk use; sizes are those of unpacked layers, as dockerd reports them."""
     usage = SystemDataUsage()
     if not types or "image" in types:
-        usage.layers_size = sum(layer.size for layer in catalogue.layers.values())
+        usage.layers_size = _layers_size(catalogue)
         usage.images = list_images(
             catalogue, all_images=False, filters=None, shared_size=True, now=now
         )

@@ -17,16 +17,18 @@ def parse_new_tag(repo: str, tag: str) -> Reference:
     reference = Reference.parse(repo)
     if tag:
         reference = reference.without_tag_and_digest().with_tag(tag)
-    check_new_tag(reference)
-    return reference.with_default_tag()
-
-
-def check_new_tag(reference: Reference) -> None:
-    """Refuse what cannot be given to an image as a name. Raises InvalidParameter."""
     if reference.digest is not None:
         raise InvalidParameter("refusing to create a tag with a digest reference")
     if reference.familiar_name == "sha256":
         raise InvalidParameter("refusing to create an ambiguous tag using digest algorithm as name")
+    return reference.with_default_tag()
+
+
+def parse_import_name(repo: str, tag: str) -> Reference:
+    """The name that an import asks for. Raises what `parse_new_tag` raises."""
+    if Reference.parse(repo).digest is not None:
+        raise InvalidParameter("cannot import digest reference")
+    return parse_new_tag(repo, tag)
 
 
 def tag_image(transaction: Transaction, name: str, repo: str, tag: str, now: int) -> None:

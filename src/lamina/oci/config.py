@@ -136,6 +136,11 @@ class ImageConfig(
         )
 
     @property
+    def has_config(self) -> bool:
+        """Whether there is a `config`, and not as null."""
+        return self.config is not _NO_CONFIG
+
+    @property
     def created(self) -> datetime | None:
         """When the image was made, to microseconds; None if that is not told."""
         return parse_timestamp(self.created_text)

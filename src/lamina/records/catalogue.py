@@ -15,6 +15,7 @@ from lamina.oci.digest import Digest
 from lamina.oci.platform import Platform
 from lamina.oci.reference import Reference
 from lamina.oci.rootfs import chain_ids
+from lamina.oci.timestamp import ZERO_UNIX
 from lamina.records import schema
 
 
@@ -52,6 +53,11 @@ class Image:
     locally_built: bool
     diff_ids: tuple[Digest, ...]
     chain_ids: tuple[Digest, ...]
+
+    @property
+    def age_key(self) -> int:
+        """`created`, to be compared: what tells no time is older than everything."""
+        return ZERO_UNIX * 1_000_000_000 if self.created is None else self.created
 
 
 @dataclass(frozen=True, slots=True)

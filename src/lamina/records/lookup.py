@@ -72,7 +72,7 @@ def _named(catalogue: Catalogue, name: str) -> Iterator[tuple[Digest, Reference 
         if not references:
             image_id = _by_prefix(catalogue, name)
             if image_id is None:
-                raise ImageNotFound(reference.with_default_tag().familiar)
+                raise ImageNotFound(name)
             yield image_id, None
         return
     image_id = image_of_reference(catalogue, reference)

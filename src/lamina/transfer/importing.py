@@ -7,20 +7,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from typing import Final
-from urllib.parse import urlsplit
 
 import aiohttp
 
 from lamina.content.threads import run_to_end
 from lamina.dockerfile.changes import apply_changes
 from lamina.errors import (
-    CorruptData,
     Forbidden,
     InvalidParameter,
     LaminaError,
     NotFound,
     Unauthorized,
-    Unavailable,
 )
 from lamina.oci.config import ContainerConfig, HistoryEntry, ImageConfig
 from lamina.oci.platform import Platform
@@ -68,7 +65,9 @@ class Import:
         changes: Sequence[str],
         platform: Platform,
     ) -> "Import":
-        """Apply `changes`, and fill in the message. Raises InvalidParameter."""
+        """Apply `changes`, and fill in scheme and message. Raises InvalidParameter."""
+        if source != FROM_BODY and "://" not in source:
+            source = f"http://{source}"
         return cls(
             source=source,
             name=name,
@@ -136,9 +135,8 @@ def _record(
     transaction.do(image_event("import", image, actor=image.id, name=str(image.id), time=now))
 
 
-async def _download(source: str, report: Report) -> AsyncGenerator[bytes, None]:
-    """The body of a URL; one without a scheme is read as http."""
-    url = source if urlsplit(source).scheme else f"http://{source}"
+async def _download(url: str, report: Report) -> AsyncGenerator[bytes, None]:
+    """The body of a URL."""
     timeout = aiohttp.ClientTimeout(
         total=None, sock_connect=_CONNECT_TIMEOUT, sock_read=_STALL_TIMEOUT
     )
@@ -158,11 +156,16 @@ async def _download(source: str, report: Report) -> AsyncGenerator[bytes, None]:
     except aiohttp.InvalidURL as error:
         raise InvalidParameter(f"invalid URL: {url}") from error
     except aiohttp.ClientConnectorDNSError as error:
-        raise NotFound(f"failed to GET {url}: {error}") from error
-    except (aiohttp.ClientConnectionError, TimeoutError) as error:
-        raise Unavailable(f"failed to GET {url}: {error}") from error
+        raise NotFound(f'Get "{url}": dial tcp: lookup {error.host}: no such host') from error
+    except aiohttp.ClientConnectorError as error:
+        reason = (error.os_error.strerror or str(error)).lower()
+        raise LaminaError(
+            f'Get "{url}": dial tcp {error.host}:{error.port}: connect: {reason}'
+        ) from error
+    except TimeoutError as error:
+        raise LaminaError(f'Get "{url}": timeout') from error
     except aiohttp.ClientError as error:
-        raise CorruptData(f"failed to GET {url}: {error}") from error
+        raise LaminaError(f'Get "{url}": {error}') from error
 
 
 async def _remote_error(response: aiohttp.ClientResponse, url: str) -> LaminaError:

@@ -68,7 +68,7 @@ def _top(config: ImageConfig) -> V1Image:
         container_config=config.container_config,
         docker_version=config.docker_version,
         author=config.author,
-        config=config.config,
+        config=config.config if config.has_config else None,
         architecture=config.architecture,
         variant=config.variant,
         os=config.os,
