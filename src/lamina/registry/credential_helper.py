@@ -7,6 +7,7 @@ standard output; a non-zero exit status for an error.
 import asyncio
 import re
 from collections.abc import Mapping
+from typing import cast
 
 import msgspec
 
@@ -114,8 +115,8 @@ class CredentialHelper:
                 self._program, f'exec: "{self._program}": {error.strerror}'
             ) from error
         try:
-            pipe = transport.get_pipe_transport(0)
-            assert isinstance(pipe, asyncio.WriteTransport)
+            # One in substance: uvloop's derives from nothing.
+            pipe = cast("asyncio.WriteTransport", transport.get_pipe_transport(0))
             pipe.write(document + b"\n")
             pipe.write_eof()
             async with asyncio.timeout(self._timeout):

@@ -30,7 +30,7 @@ from lamina.registry.redirect import (
 )
 from lamina.registry.tls import TlsContexts
 
-_READ_BUFFER = 1 << 20
+_READ_BUFFER = 1 << 17
 _NETWORK_ERRORS = (aiohttp.ClientError, TimeoutError, OSError)
 
 

@@ -1,8 +1,11 @@
+import asyncio
 import json
 import stat
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 
 import pytest
+import uvloop
 
 from lamina.errors import InvalidParameter
 from lamina.registry.credential_helper import CredentialHelper, CredentialHelperError
@@ -161,6 +164,20 @@ async def test_a_failing_helper_is_told(tmp_path: Path, script: str, message: st
     helper = CredentialHelper("bad", environment=environment, timeout=0.5)
     with pytest.raises(CredentialHelperError, match=message):
         await helper.get("r.example")
+
+
+@pytest.mark.parametrize("run", [asyncio.run, uvloop.run])
+def test_a_helper_runs_in_either_event_loop(
+    tmp_path: Path, run: Callable[[Coroutine[None, None, AuthConfig | None]], AuthConfig | None]
+) -> None:
+    environment = _install(tmp_path, "own", '#!/bin/sh\necho \'{"Username":"x","Secret":"y"}\'\n')
+    found = run(CredentialHelper("own", environment=environment).get("r.example"))
+    assert found is not None
+    assert found.password == "y"
+    _install(tmp_path, "own", "#!/bin/sh\nexec sleep 1000\n")
+    hanging = CredentialHelper("own", environment=environment, timeout=0.2)
+    with pytest.raises(CredentialHelperError, match="no answer in time"):
+        run(hanging.get("r.example"))
 
 
 async def test_a_helper_lists_what_it_keeps(tmp_path: Path) -> None:
