@@ -109,7 +109,7 @@ class ConfigEditor:
                 labels = {pair.key: pair.value for pair in pairs}
                 return replace(config, labels=(config.labels or {}) | labels)
             case ins.Cmd(command=command):
-                self.command_is_set = bool(command.words)
+                self.command_is_set |= bool(command.words)
                 return replace(config, cmd=command.with_shell(self.shell), args_escaped=False)
             case ins.Entrypoint(command=command):
                 return self._with_entrypoint(command)

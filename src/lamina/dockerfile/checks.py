@@ -107,8 +107,8 @@ def _check_stages(
         else:
             inherited = StageFacts.of(BaseImage() if base == SCRATCH else known.bases.get(base))
         checker = StageChecker(stage, inherited, arguments.stage(), expander, known.ignore)
-        facts[stage.index] = checker.facts
         found = [*checker.run()]
+        facts[stage.index] = checker.facts
         if known.stages is None or stage.index in known.stages:
             yield from found
             if parent is None:

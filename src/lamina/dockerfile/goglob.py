@@ -1,4 +1,8 @@
-"""The syntax of Go's `filepath.Match`, in which Docker writes patterns of paths."""
+"""The syntax of Go's `filepath.Match`, in which Docker writes patterns of paths.
+
+Docker turns patterns into regular expressions character by character, and so mistakes ``*`` and
+``?`` inside a class for wildcards: ``[*]`` then matches no star. Here it does, as Go means it.
+"""
 
 from dataclasses import dataclass
 

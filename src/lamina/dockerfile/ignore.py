@@ -174,7 +174,10 @@ def _by_components(components: Sequence[str]) -> Match:
     such patterns backtrack.
     """
     regexes = [
-        None if part == "**" else re.compile(_expression(tokens(part))) for part in components
+        None if part == "**" else re.compile(_expression(tokens(part)))
+        for part, before in zip(components, ["", *components], strict=False)
+        # One after another, they mean no more than one.
+        if (part, before) != ("**", "**")
     ]
 
     def matches(path: str) -> bool:

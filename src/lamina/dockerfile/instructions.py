@@ -6,18 +6,14 @@ fields in which Docker replaces any; `reading.parse_instruction` makes them.
 """
 
 import enum
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import ClassVar, Self
 
 from lamina.dockerfile.heredoc import Heredoc
-from lamina.dockerfile.mounts import Mount, parse_mount
+from lamina.dockerfile.mounts import Expand, Mount, parse_mount
 from lamina.dockerfile.parser import Node
 from lamina.dockerfile.source import Lines
 from lamina.oci.containerconfig import Healthcheck as HealthConfig
-
-Expand = Callable[[str], str]
-"""Replaces the variables of one word."""
 
 
 @dataclass(frozen=True, slots=True)

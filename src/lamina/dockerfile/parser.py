@@ -21,6 +21,7 @@ from lamina.dockerfile.gostrings import SPACES
 from lamina.dockerfile.heredoc import Heredoc, heredocs_of_line
 from lamina.dockerfile.source import (
     MAX_DOCKERFILE_SIZE,
+    MAX_INSTRUCTIONS,
     MAX_LINE_SIZE,
     NOWHERE,
     DockerfileError,
@@ -63,8 +64,8 @@ class Node:
 class Document:
     """A parsed Dockerfile.
 
-    `empty_continuations` are the nodes in which a continued line is followed by an empty one; what
-    BuildKit still accepts, with a warning.
+    `empty_continuations` are the nodes in which a continued line is followed by an empty one, with
+    their last lines: BuildKit still accepts that, with a warning.
     """
 
     nodes: tuple[Node, ...]
@@ -179,7 +180,7 @@ class _Parser:
         for line in self.lines:
             self.number += 1
             # A character has four bytes at most: counting bytes is for the few long lines.
-            if len(line) > MAX_LINE_SIZE // 4 and len(line.encode()) > MAX_LINE_SIZE:
+            if len(line) > MAX_LINE_SIZE // 4 and _size(line) > MAX_LINE_SIZE:
                 raise DockerfileError(
                     f"dockerfile line greater than max allowed size of {MAX_LINE_SIZE}",
                     lines=Lines(self.number, self.number),
@@ -215,6 +216,9 @@ class _Parser:
             comments=tuple(self.comments),
         )
         self.comments.clear()
+        if len(self.nodes) == MAX_INSTRUCTIONS:
+            reason = f"Dockerfile has more than {MAX_INSTRUCTIONS} instructions"
+            raise DockerfileError(reason, lines=node.lines)
         self.nodes.append(node)
         if empty is not None:
             self.empty_continuations.append((node, empty))
@@ -238,25 +242,25 @@ class _Parser:
         return line, False
 
     def continued(self, parts: list[str]) -> Lines | None:
-        """Read continuation lines into `parts`; gives the last empty one, if there was any."""
-        empty = None
+        """Read continuation lines into `parts`; if one was empty, gives the last line of all."""
+        has_empty = False
         for line in self.read():
             bare = line.rstrip("\r\n")
             stripped = bare.lstrip(SPACES)
             if stripped.startswith("#"):
                 continue
             if not stripped:
-                empty = Lines(self.number, self.number)
+                has_empty = True
                 continue
             part, goes_on = self.continuation(bare)
             parts.append(part)
             if not goes_on:
                 break
-        return empty
+        return Lines(self.number, self.number) if has_empty else None
 
     def heredocs(self, node: Node, start: int) -> tuple[Heredoc, ...]:
         carrier = node.trigger or node
-        if carrier.keyword not in _WITH_HEREDOCS or "<<" not in node.text:
+        if carrier.keyword not in _WITH_HEREDOCS or carrier.is_json or "<<" not in node.text:
             return ()
         announced = heredocs_of_line(node.text)
         if len(announced) > _MAX_HEREDOCS:
@@ -270,6 +274,10 @@ class _Parser:
                 return heredoc.with_content("".join(content))
             content.append(line)
         raise DockerfileError("unterminated heredoc", lines=Lines(start, self.number))
+
+
+def _size(line: str) -> int:
+    return len(line.removesuffix("\n").encode("utf-8", "surrogatepass"))
 
 
 def _physical_lines(text: str) -> Iterator[str]:

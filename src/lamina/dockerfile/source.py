@@ -5,11 +5,14 @@ from typing import Final
 
 from lamina.errors import InvalidParameter
 
-MAX_DOCKERFILE_SIZE: Final = 16 << 20
+MAX_DOCKERFILE_SIZE: Final = 4 << 20
 """Bytes; whoever reads a Dockerfile reads no more than this."""
 
+MAX_INSTRUCTIONS: Final = 10_000
+"""Of one Dockerfile: about a second's work to read."""
+
 MAX_LINE_SIZE: Final = 65535
-"""Bytes of one line with its end: the bound BuildKit has from its scanner's buffer."""
+"""Bytes of one line without its end: the bound BuildKit has from its scanner's buffer."""
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -74,7 +74,7 @@ def test_no_changes_leave_the_very_config() -> None:
 
 
 def test_a_config_keeps_what_no_change_names() -> None:
-    before = ContainerConfig(
+    before = ContainerConfig(  # noqa: S604 (`shell` is a setting of images)
         env=("A=1", "B=2"),
         cmd=("old",),
         labels={"l": "1"},
@@ -82,7 +82,7 @@ def test_a_config_keeps_what_no_change_names() -> None:
         volumes={"/v": {}},
         on_build=("RUN a",),
         hostname="h",
-        shell=("/bin/bash", "-ec"),  # noqa: S604 (a setting of images)
+        shell=("/bin/bash", "-ec"),
         image="sha256:abc",
     )
     after = apply_changes(

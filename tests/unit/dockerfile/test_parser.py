@@ -24,7 +24,7 @@ def test_every_node_knows_its_lines() -> None:
     ]
     assert document.nodes[1].text == "RUN one   two  three"
     ((node, lines),) = document.empty_continuations
-    assert (node, lines) == (document.nodes[1], Lines(7, 7))
+    assert (node, lines) == (document.nodes[1], Lines(9, 9))
 
 
 def test_only_a_line_feed_ends_a_line() -> None:
@@ -84,7 +84,7 @@ def test_directives_are_only_at_the_top() -> None:
             "when using JSON array syntax, arrays must be comprised of strings only",
             1,
         ),
-        ("RUN " + "x" * 65532, "dockerfile line greater than max allowed size of 65535", 1),
+        ("RUN " + "x" * 65532 + "\n", "dockerfile line greater than max allowed size of 65535", 1),
         ("RUN " + "é" * 33000, "dockerfile line greater than max allowed size of 65535", 1),
     ],
 )
@@ -98,6 +98,9 @@ def test_what_is_no_dockerfile(text: str, message: str, line: int) -> None:
 def test_size_has_a_bound() -> None:
     with pytest.raises(DockerfileError, match="larger than"):
         parse("#\n" * (MAX_DOCKERFILE_SIZE // 2 + 1))
+    assert parse("RUN " + "x" * 65531 + "\n").nodes
+    with pytest.raises(DockerfileError, match="more than 10000 instructions"):
+        parse("RUN a\n" * 10_001)
 
 
 def test_a_byte_order_mark_and_broken_utf8_are_taken() -> None:
@@ -186,6 +189,7 @@ def test_pairs(line: str, pairs: tuple[Pair, ...] | None) -> None:
         ("RUN x=$((1<<2))", ()),
         ("RUN echo '<<E'", ()),
         ("RUN it's <<E", ()),
+        ('RUN ["a", "<<E"]', ()),
         ("ENV a=<<E", ()),
     ],
 )
