@@ -31,7 +31,7 @@ _URL = URL("https://reg.example:5000/v2/")
             Trouble.TIMEOUT,
         ),
         (TimeoutError(), "net/http: timeout awaiting response", Trouble.TIMEOUT),
-        (ssl.SSLError(1, "x"), "tls: [errno 1] x", Trouble.TLS),
+        (ssl.SSLError(1, "x"), "tls: x", Trouble.TLS),
         (aiohttp.ClientError("odd"), "odd", Trouble.BROKEN),
     ],
 )
