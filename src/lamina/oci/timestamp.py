@@ -59,6 +59,7 @@ def format_unix(nanoseconds: int | None) -> str:
     return f"{text}{f'.{fraction:09d}'.rstrip('0') if fraction else ''}Z"
 
 
+@lru_cache(maxsize=8192)
 def as_go_prints(text: str) -> str:
     """`text` as Go prints it again: the same offset (``Z`` for none), no trailing zeros."""
     if parse_timestamp(text) is None:
