@@ -52,6 +52,8 @@ class ArchivedImages:
     manifests: Mapping[Digest, Manifest | Index] = field(default_factory=dict)
     targets: Mapping[Reference, Digest] = field(default_factory=dict)
     """The manifest or index that a name stands for, where the archive has one."""
+    is_legacy: bool = False
+    """Of the oldest format, in which every directory is a layer and an image."""
 
     def check(self) -> None:
         """Raise InvalidArchive if there are too many images, or one of them is not sound."""

@@ -25,7 +25,7 @@ from lamina.transfer.images import image_record
 from lamina.transfer.incoming import Incoming
 from lamina.transfer.layer_intake import StoredLayer
 from lamina.transfer.legacy_archive import is_legacy_archive, read_legacy_archive
-from lamina.transfer.load_report import LayerReports, Loaded, ReadyImage, tell_loaded
+from lamina.transfer.load_report import LayerReports, Loaded, ReadyImage, tell_legacy, tell_loaded
 from lamina.transfer.members import Document, Members, NoLayer
 from lamina.transfer.resources import Resources
 
@@ -49,7 +49,8 @@ async def load_images(
             lambda transaction: _record(transaction, images, manifests, archive, now)
         )
         coming.recorded(_recorded(images, manifests))
-    return await tell_loaded(report, layers, images, loaded)
+    tell = tell_legacy if archive.is_legacy else tell_loaded
+    return await tell(report, layers, images, loaded)
 
 
 async def _take_apart(
@@ -104,7 +105,9 @@ def _read_archive(members: Members, platform: Platform) -> ArchivedImages:
     elif index is not None:
         images = layout.images
     elif is_legacy_archive(members):
-        images = read_legacy_archive(members)
+        archive = ArchivedImages(tuple(read_legacy_archive(members)), is_legacy=True)
+        archive.check()
+        return archive
     else:
         raise InvalidArchive("invalid archive: does not contain a manifest.json")
     archive = ArchivedImages(tuple(images), layout.manifests, layout.targets)

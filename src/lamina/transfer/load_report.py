@@ -65,6 +65,13 @@ class LayerReports:
                     await self._tell(layer.diff_id, size, size)
                 self._told.discard(layer.diff_id)
 
+    async def tell_directory(self, image: ReadyImage) -> None:
+        """Report on the top layer of an image of the oldest format, by its directory's name."""
+        layer, path = image.layers[-1], image.archived.layers[-1]
+        size = self._sizes.get(layer.diff_id, layer.tar_size)
+        if not self._quiet and layer.diff_id not in self._told:
+            await self._report(LayerProgress(path[:12], "Loading layer", size, size))
+
     async def _tell(self, diff_id: Digest, current: int, total: int) -> None:
         if not self._quiet:
             await self._report(LayerProgress(diff_id.short, "Loading layer", current, total))
@@ -79,14 +86,7 @@ async def tell_loaded(
     for image in images:
         await layers.tell_image(image, here)
         for name in image.archived.names:
-            old = loaded.moved.get((image.archived.config.digest, name))
-            if old is not None:
-                await report(
-                    StreamText(
-                        f"The image {name.familiar} already exists, renaming the old one with"
-                        f" ID {old} to empty string\n"
-                    )
-                )
+            await _tell_moved(report, image, name, loaded)
             await report(StreamText(f"Loaded image: {name.familiar}\n"))
             names.append(name.familiar)
     if images and not images[-1].archived.names:
@@ -95,3 +95,28 @@ async def tell_loaded(
         await report(StreamText("".join(f"Loaded image ID: {image_id}\n" for image_id in ids)))
         names.extend(ids)
     return names
+
+
+async def tell_legacy(
+    report: Report, layers: LayerReports, images: list[ReadyImage], loaded: Loaded
+) -> list[str]:
+    """`tell_loaded` for the oldest format, of whose names dockerd tells only those that moved."""
+    for image in images:
+        await layers.tell_directory(image)
+    names: list[str] = []
+    for image in images:
+        for name in image.archived.names:
+            await _tell_moved(report, image, name, loaded)
+            names.append(name.familiar)
+    return names
+
+
+async def _tell_moved(report: Report, image: ReadyImage, name: Reference, loaded: Loaded) -> None:
+    old = loaded.moved.get((image.archived.config.digest, name))
+    if old is not None:
+        await report(
+            StreamText(
+                f"The image {name.familiar} already exists, renaming the old one with"
+                f" ID {old} to empty string\n"
+            )
+        )
