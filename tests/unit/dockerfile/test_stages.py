@@ -1,9 +1,20 @@
+"""`dockerd_builds.json` holds the error a dockerd 20.10 had for each Dockerfile, null for none. (It
+said "line N" where newer ones, and Lamina, say "on line N".)
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 from lamina.dockerfile.source import DockerfileError, Lines, ParseError
 from lamina.dockerfile.stages import parse_dockerfile, parse_trigger
 from lamina.errors import InvalidParameter
 
+ROWS: list[dict[str, Any]] = json.loads(
+    (Path(__file__).parent / "dockerd_builds.json").read_text("utf-8")
+)
 TEXT = """\
 ARG A=1 B
 ARG C
@@ -101,3 +112,13 @@ def test_triggers_stand_where_their_from_does() -> None:
 def test_what_is_no_trigger(text: str) -> None:
     with pytest.raises(DockerfileError):
         parse_trigger(text, Lines(1, 1))
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: repr(row["dockerfile"]))
+def test_dockerfiles_are_taken_and_refused_as_dockerd_does(row: dict[str, Any]) -> None:
+    if row["error"] is None:
+        assert parse_dockerfile(row["dockerfile"].encode()).stages
+        return
+    with pytest.raises(DockerfileError) as caught:
+        parse_dockerfile(row["dockerfile"].encode())
+    assert str(caught.value) == row["error"]
