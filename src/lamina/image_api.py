@@ -17,6 +17,7 @@ from lamina.models import (
     ImageDeleteResponseItem,
     ImageInspect,
     ImagePruneResponse,
+    ImageSearchResponseItem,
     ImageSummary,
 )
 from lamina.progress import Operation
@@ -104,9 +105,9 @@ class ImageApi(Protocol):
     def image_load(
         self, images_tarball: ByteSource, *, quiet: bool = False
     ) -> Operation[list[str]]:
-        """Load every image of an archive; the result is the loaded names, or IDs where there is no name.
+        """Load every image of an archive; the result is the loaded names, or IDs without a name.
 
-        Raises InvalidArchive and other CorruptData errors; what was loaded before the error stays out.
+        Raises InvalidArchive and other CorruptData errors; then nothing of it was loaded.
         """
         ...
 
@@ -114,6 +115,29 @@ class ImageApi(Protocol):
         """Delete images that nothing uses. Filters: dangling, until, label, label!.
 
         Raises InvalidFilter.
+        """
+        ...
+
+    def image_push(
+        self, name: str, *, tag: str = "", x_registry_auth: RegistryAuth = ""
+    ) -> Operation[dict[str, str]]:
+        """Push a tag, or all tags of a repository; the result is the digest of each tag.
+
+        A bad name is InvalidReference; what a registry refuses is an error in its words.
+        """
+        ...
+
+    async def image_search(
+        self,
+        term: str,
+        *,
+        limit: int = 25,
+        filters: Filters | None = None,
+        x_registry_auth: RegistryAuth = "",
+    ) -> list[ImageSearchResponseItem]:
+        """Find repositories, on Docker Hub or on the registry that `term` begins with.
+
+        Filters: is-automated, is-official, stars. Raises InvalidParameter, InvalidFilter.
         """
         ...
 

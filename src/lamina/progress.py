@@ -41,9 +41,13 @@ class StreamText(msgspec.Struct, frozen=True, tag=True):
 
 
 class Aux(msgspec.Struct, frozen=True, tag=True):
-    """A value for programs, such as the ID of a built image."""
+    """A value for programs, such as the ID of a built image.
+
+    `is_progress`: it says what became of a transfer, as a push does of each tag.
+    """
 
     value: dict[str, Any]
+    is_progress: bool = False
 
 
 Event = StatusLine | LayerProgress | StreamText | Aux
@@ -72,7 +76,8 @@ class Operation(Generic[T]):
             raise LookupError("the operation has not ended")
         return self._result[0]
 
-    def __aiter__(self) -> AsyncGenerator[Event, None]:
+    # More than an iterator: who leaves early closes it.
+    def __aiter__(self) -> AsyncGenerator[Event, None]:  # noqa: PYI058
         return self._events()
 
     def __await__(self) -> Generator[Any, None, T]:

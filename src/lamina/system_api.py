@@ -3,12 +3,33 @@
 from collections.abc import AsyncGenerator, Sequence
 from typing import Protocol
 
-from lamina.image_api import Filters
-from lamina.models import EventMessage, SystemDataUsage, SystemInfo, SystemPing, SystemVersion
+from lamina.image_api import Filters, RegistryAuth
+from lamina.models import (
+    AuthenticateOK,
+    DistributionInspect,
+    EventMessage,
+    SystemDataUsage,
+    SystemInfo,
+    SystemPing,
+    SystemVersion,
+)
 
 
 class SystemApi(Protocol):
     """The engine's own state: versions, configuration, disk use and events."""
+
+    async def system_auth(self, auth_config: RegistryAuth) -> AuthenticateOK:
+        """Try credentials on the registry that their ``serveraddress`` names (or Docker Hub).
+
+        Raises Unauthorized; anything else says that the registry could not be asked.
+        """
+        ...
+
+    async def distribution_inspect(
+        self, name: str, *, x_registry_auth: RegistryAuth = ""
+    ) -> DistributionInspect:
+        """What a registry has under a name. Raises InvalidReference, NotFound, Unauthorized."""
+        ...
 
     async def system_ping(self) -> SystemPing:
         """The versions that an engine announces before anything else is asked."""
@@ -31,7 +52,8 @@ class SystemApi(Protocol):
     ) -> AsyncGenerator[EventMessage, None]:
         """Events as they happen, after those kept since `since`; ends at `until`, else never.
 
-        `since` and `until` are RFC 3339, Go durations (ago) or unix seconds with optional nanoseconds.
+        `since` and `until` are RFC 3339, Go durations (ago) or unix seconds with optional
+        nanoseconds.
         Raises InvalidParameter (times), InvalidFilter.
         """
         ...

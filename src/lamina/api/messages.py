@@ -46,7 +46,7 @@ class _Message(msgspec.Struct, rename="camel", omit_defaults=True):
     aux: Any = None
 
 
-_encode = msgspec.json.Encoder(order="deterministic").encode
+_encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(_Message, strict=False).decode
 
 
@@ -64,8 +64,8 @@ def encode(event: Event) -> bytes:
             )
         case StreamText(text):
             message = _Message(stream=text)
-        case Aux(value):
-            message = _Message(aux=value)
+        case Aux(value, is_progress):
+            message = _Message(progress_detail=_Detail() if is_progress else None, aux=value)
         case _:
             assert_never(event)
     return _encode(message) + b"\r\n"
@@ -90,7 +90,7 @@ def decode(line: bytes) -> Event | None:
         detail = message.error_detail
         raise EngineError(detail.message if detail and detail.message else message.error)
     if isinstance(message.aux, dict):
-        return Aux(message.aux)
+        return Aux(message.aux, is_progress=message.progress_detail is not None)
     if message.stream:
         return StreamText(message.stream)
     if message.progress_detail is not None:

@@ -21,6 +21,7 @@ from lamina.api.errors import status_of
 from lamina.api.exchange import Exchange
 from lamina.api.heads import Heads
 from lamina.api.images import ImageHandlers
+from lamina.api.registry import RegistryHandlers
 from lamina.api.router import PageNotFound, Router
 from lamina.api.system import SystemHandlers
 from lamina.api.versions import JSON_ERRORS, NEWEST, UnsupportedVersion
@@ -69,6 +70,7 @@ class Server:
                 *SystemHandlers(engine, stopping=self.stopping).routes(),
                 *ImageHandlers(engine).routes(),
                 *ArchiveHandlers(engine, log=log).routes(),
+                *RegistryHandlers(engine, engine, log=log).routes(),
             ]
         )
 

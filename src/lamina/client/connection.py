@@ -248,9 +248,18 @@ def image_path(name: str, rest: str) -> str:
 
     Raises InvalidReference for a name that would make another path of it.
     """
+    return f"/images/{_quoted(name)}{rest}"
+
+
+def distribution_path(name: str) -> str:
+    """``/distribution/NAME/json``. Raises InvalidReference, as `image_path` does."""
+    return f"/distribution/{_quoted(name)}/json"
+
+
+def _quoted(name: str) -> str:
     if not name.strip() or any(part in {"", ".", ".."} for part in name.split("/")):
         raise InvalidReference(text=name)
-    return f"/images/{quote(name, safe='/:@')}{rest}"
+    return quote(name, safe="/:@")
 
 
 def _query(params: Parameters | None) -> str:

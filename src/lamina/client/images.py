@@ -19,9 +19,10 @@ from lamina.models import (
     ImageDeleteResponseItem,
     ImageInspect,
     ImagePruneResponse,
+    ImageSearchResponseItem,
     ImageSummary,
 )
-from lamina.progress import Event, Operation, Report, StatusLine, StreamText
+from lamina.progress import Aux, Event, Operation, Report, StatusLine, StreamText
 from lamina.streams import ByteSource, ByteStream
 
 _PULLED = re.compile(r"^Status: (?:Downloaded newer image|Image is up to date) for (\S+)$")
@@ -161,6 +162,39 @@ class ImageCalls:
         self._connection.require(ApiVersion(1, 25), "image prune")
         params = _given(filters=encode_filters(filters))
         return replies.pruned(await self._connection.fetch("POST", "/images/prune", params))
+
+    def image_push(
+        self, name: str, *, tag: str = "", x_registry_auth: RegistryAuth = ""
+    ) -> Operation[dict[str, str]]:
+        """Push a tag or all tags; the result is the digest of each, where the engine tells it."""
+        path, params = image_path(name, "/push"), _given(tag=tag)
+        headers = auth_header(x_registry_auth)
+
+        async def work(report: Report) -> dict[str, str]:
+            digests: dict[str, str] = {}
+            stream = self._stream(path, params, None, headers=headers)
+            async with contextlib.aclosing(stream) as events:
+                async for event in events:
+                    await report(event)
+                    if isinstance(event, Aux) and "Digest" in event.value:
+                        digests[str(event.value.get("Tag", ""))] = str(event.value["Digest"])
+            return digests
+
+        return Operation(work)
+
+    async def image_search(
+        self,
+        term: str,
+        *,
+        limit: int = 25,
+        filters: Filters | None = None,
+        x_registry_auth: RegistryAuth = "",
+    ) -> list[ImageSearchResponseItem]:
+        """Find repositories in a registry."""
+        params = {"term": term, "limit": str(limit), **_given(filters=encode_filters(filters))}
+        headers = auth_header(x_registry_auth)
+        raw = await self._connection.fetch("GET", "/images/search", params, headers=headers)
+        return replies.search_results(raw)
 
     async def image_tag(self, name: str, *, repo: str, tag: str = "") -> None:
         """Make ``repo:tag`` another name of an image; an existing tag moves."""

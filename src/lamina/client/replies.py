@@ -7,11 +7,14 @@ import msgspec
 
 from lamina.errors import EngineError
 from lamina.models import (
+    AuthenticateOK,
+    DistributionInspect,
     EventMessage,
     HistoryResponseItem,
     ImageDeleteResponseItem,
     ImageInspect,
     ImagePruneResponse,
+    ImageSearchResponseItem,
     ImageSummary,
     SystemDataUsage,
     SystemInfo,
@@ -56,6 +59,21 @@ def deleted(raw: bytes) -> list[ImageDeleteResponseItem]:
 def pruned(raw: bytes) -> ImagePruneResponse:
     """The body of ``POST /images/prune``."""
     return _read(raw, ImagePruneResponse)
+
+
+def search_results(raw: bytes) -> list[ImageSearchResponseItem]:
+    """The body of ``GET /images/search``; dockerd says null for nothing."""
+    return [] if raw.strip() == b"null" else _read(raw, list[ImageSearchResponseItem])
+
+
+def authenticated(raw: bytes) -> AuthenticateOK:
+    """The body of ``POST /auth``."""
+    return _read(raw, AuthenticateOK)
+
+
+def distribution(raw: bytes) -> DistributionInspect:
+    """The body of ``GET /distribution/{name}/json``."""
+    return _read(raw, DistributionInspect)
 
 
 def version(raw: bytes) -> SystemVersion:

@@ -1,22 +1,49 @@
 """What an engine tells about itself, over HTTP."""
 
+import base64
 import contextlib
 import time
 from collections.abc import AsyncGenerator, Sequence
 
+import msgspec
+
 from lamina.api.versions import ApiVersion
 from lamina.client import replies
-from lamina.client.connection import Connection, Messages
-from lamina.client.images import encode_filters
+from lamina.client.connection import Connection, Messages, distribution_path
+from lamina.client.images import auth_header, encode_filters
 from lamina.client.moments import unix_time
-from lamina.image_api import Filters
-from lamina.models import EventMessage, SystemDataUsage, SystemInfo, SystemPing, SystemVersion
+from lamina.image_api import Filters, RegistryAuth
+from lamina.models import (
+    AuthenticateOK,
+    DistributionInspect,
+    EventMessage,
+    SystemDataUsage,
+    SystemInfo,
+    SystemPing,
+    SystemVersion,
+)
 
 
 class SystemCalls:
     """The `SystemApi` half of a client."""
 
     _connection: Connection
+
+    async def system_auth(self, auth_config: RegistryAuth) -> AuthenticateOK:
+        """Try credentials on their registry."""
+        if isinstance(auth_config, str):
+            raw = base64.urlsafe_b64decode(auth_config or "e30=")
+        else:
+            raw = msgspec.json.encode(dict(auth_config))
+        return replies.authenticated(await self._connection.fetch("POST", "/auth", json=raw))
+
+    async def distribution_inspect(
+        self, name: str, *, x_registry_auth: RegistryAuth = ""
+    ) -> DistributionInspect:
+        """What a registry has under a name."""
+        self._connection.require(ApiVersion(1, 30), "distribution inspect")
+        path, headers = distribution_path(name), auth_header(x_registry_auth)
+        return replies.distribution(await self._connection.fetch("GET", path, headers=headers))
 
     async def system_ping(self) -> SystemPing:
         """The versions that the engine announces before anything else is asked."""

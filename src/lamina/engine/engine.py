@@ -13,6 +13,8 @@ from lamina.engine.creating import import_tarball, pull_image
 from lamina.engine.deletion import Deletion
 from lamina.engine.inspecting import image_history, inspect_image
 from lamina.engine.listing import list_images
+from lamina.engine.pushing import push_image
+from lamina.engine.registries import authenticate, inspect_distribution, search_images
 from lamina.engine.system import (
     API_VERSION,
     Host,
@@ -24,12 +26,16 @@ from lamina.engine.tagging import tag_image
 from lamina.engine.watching import watch_events
 from lamina.errors import BlobNotFound, Conflict
 from lamina.image_api import Filters, RegistryAuth
+from lamina.layers.compression import Compression
 from lamina.models import (
+    AuthenticateOK,
+    DistributionInspect,
     EventMessage,
     HistoryResponseItem,
     ImageDeleteResponseItem,
     ImageInspect,
     ImagePruneResponse,
+    ImageSearchResponseItem,
     ImageSummary,
     SystemDataUsage,
     SystemInfo,
@@ -49,7 +55,7 @@ from lamina.registry.client import RegistryClient, RegistryConfig
 from lamina.registry.credentials import CredentialSource
 from lamina.streams import ByteSource, ByteStream
 from lamina.transfer.load import load_images
-from lamina.transfer.remotes import DOWNLOADS, Remotes
+from lamina.transfer.remotes import DOWNLOADS, UPLOADS, Remotes
 from lamina.transfer.resources import Resources
 from lamina.transfer.save import save_images
 
@@ -80,12 +86,15 @@ class Engine:
         registries: RegistryConfig | None = None,
         credentials: CredentialSource | None = None,
         max_downloads: int = DOWNLOADS,
+        max_uploads: int = UPLOADS,
+        layer_compression: Compression = Compression.GZIP,
     ) -> AsyncIterator[Self]:
         """Open the engine on `root`, which is made if it does not exist.
 
         `platform` is chosen from multi-platform images (default: the host's); `clock` gives unix
         nanoseconds. `registries` says how registries are reached, `credentials` who asks where a
-        call does not; `max_downloads` layers move at a time. Raises Unavailable if the root belongs
+        call does not; `max_downloads` and `max_uploads` layers move at a time, and those that are
+        here uncompressed are pushed in `layer_compression`. Raises Unavailable if the root belongs
         to a newer version or stays locked.
         """
         logger = logger or logging.getLogger("lamina")
@@ -105,7 +114,13 @@ class Engine:
                 platform=platform or host(),
                 now=clock,
             )
-            yield cls(root, resources, Remotes.make(client, downloads=max_downloads))
+            remotes = Remotes.make(
+                client,
+                downloads=max_downloads,
+                uploads=max_uploads,
+                compression=layer_compression,
+            )
+            yield cls(root, resources, remotes)
 
     # Images; see `lamina.image_api.ImageApi` for what each does.
 
@@ -228,6 +243,26 @@ class Engine:
         finally:
             self._pruning = False
 
+    def image_push(
+        self, name: str, *, tag: str = "", x_registry_auth: RegistryAuth = ""
+    ) -> Operation[dict[str, str]]:
+        """Push a tag or all tags; the result is the digest of each."""
+        return push_image(self._resources, self._remotes, name=name, tag=tag, auth=x_registry_auth)
+
+    async def image_search(
+        self,
+        term: str,
+        *,
+        limit: int = 25,
+        filters: Filters | None = None,
+        x_registry_auth: RegistryAuth = "",
+    ) -> list[ImageSearchResponseItem]:
+        """Find repositories in a registry."""
+        registries = self._remotes.registries
+        return await search_images(
+            registries, term=term, limit=limit, filters=filters, auth=x_registry_auth
+        )
+
     async def image_tag(self, name: str, *, repo: str, tag: str = "") -> None:
         """Give an image another name."""
         now = self._resources.now()
@@ -248,6 +283,17 @@ class Engine:
                     raise
 
     # The engine itself; see `lamina.system_api.SystemApi`.
+
+    async def system_auth(self, auth_config: RegistryAuth) -> AuthenticateOK:
+        """Try credentials on their registry."""
+        return await authenticate(self._remotes.registries, auth_config)
+
+    async def distribution_inspect(
+        self, name: str, *, x_registry_auth: RegistryAuth = ""
+    ) -> DistributionInspect:
+        """What a registry has under a name."""
+        registries = self._remotes.registries
+        return await inspect_distribution(registries, name=name, auth=x_registry_auth)
 
     async def system_ping(self) -> SystemPing:
         """What is announced before anything else is asked."""

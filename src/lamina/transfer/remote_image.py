@@ -96,7 +96,7 @@ async def fetch_config(
     try:
         raw = await kept(manifest.config.digest)
     except BlobNotFound:
-        raw = await _fetch_small(repository, manifest.config)
+        raw = await fetch_small(repository, manifest.config)
     config = ImageConfig.parse(raw)
     if config.os not in {"", _LINUX}:
         raise InvalidManifest(
@@ -123,7 +123,8 @@ def _image(target: Manifest | Index) -> Manifest | Index:
     return target
 
 
-async def _fetch_small(repository: Repository, descriptor: Descriptor) -> bytes:
+async def fetch_small(repository: Repository, descriptor: Descriptor) -> bytes:
+    """A configuration, verified. Raises InvalidManifest, and as `Repository.download` does."""
     if descriptor.size > MAX_CONFIG_SIZE:
         raise InvalidManifest(f"image configuration is larger than {MAX_CONFIG_SIZE} bytes")
     for is_last in (False, True):

@@ -1,10 +1,12 @@
 """What pull and push share beside the engine's parts: registries, and work done once for many."""
 
+import os
 from dataclasses import dataclass
 from typing import Final
 
+from lamina.layers.compression import Compression
 from lamina.oci.digest import Digest
-from lamina.records.catalogue import Layer
+from lamina.records.catalogue import Layer, LayerBlob
 from lamina.registry.client import RegistryClient
 from lamina.transfer.shared import SharedWork
 
@@ -19,8 +21,25 @@ class Remotes:
 
     registries: RegistryClient
     downloads: SharedWork[Digest, Layer]
+    uploads: SharedWork[tuple[str, Digest], None]
+    compressions: SharedWork[Digest, LayerBlob]
+    compression: Compression
+    """What layers are compressed with that are here uncompressed: gzip, or zstd."""
 
     @classmethod
-    def make(cls, registries: RegistryClient, *, downloads: int = DOWNLOADS) -> "Remotes":
+    def make(
+        cls,
+        registries: RegistryClient,
+        *,
+        downloads: int = DOWNLOADS,
+        uploads: int = UPLOADS,
+        compression: Compression = Compression.GZIP,
+    ) -> "Remotes":
         """With so many layers at a time."""
-        return cls(registries, SharedWork(downloads))
+        return cls(
+            registries,
+            SharedWork(downloads),
+            SharedWork(uploads),
+            SharedWork(len(os.sched_getaffinity(0))),
+            compression,
+        )

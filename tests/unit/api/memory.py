@@ -15,15 +15,21 @@ from lamina.errors import (
     InvalidFilter,
     InvalidParameter,
     InvalidReference,
+    NotFound,
 )
 from lamina.image_api import Filters, RegistryAuth
 from lamina.models import (
+    AuthenticateOK,
+    DistributionDescriptor,
+    DistributionInspect,
+    DistributionPlatform,
     EventActor,
     EventMessage,
     HistoryResponseItem,
     ImageDeleteResponseItem,
     ImageInspect,
     ImagePruneResponse,
+    ImageSearchResponseItem,
     ImageSummary,
     SystemDataUsage,
     SystemInfo,
@@ -31,7 +37,7 @@ from lamina.models import (
     SystemVersion,
     VersionComponent,
 )
-from lamina.progress import LayerProgress, Operation, Report, StatusLine, StreamText
+from lamina.progress import Aux, LayerProgress, Operation, Report, StatusLine, StreamText
 from lamina.streams import ByteSource, ByteStream, chunks_of
 
 
@@ -236,6 +242,35 @@ class MemoryEngine:
         self.calls.append(("image_prune", filters))
         return ImagePruneResponse()
 
+    def image_push(
+        self, name: str, *, tag: str = "", x_registry_auth: RegistryAuth = ""
+    ) -> Operation[dict[str, str]]:
+        self.calls.append(("image_push", (name, tag, x_registry_auth)))
+
+        async def work(report: Report) -> dict[str, str]:
+            if name != name.lower():
+                raise InvalidReference(
+                    "invalid reference format: repository name must be lowercase", text=name
+                )
+            await report(StatusLine(f"The push refers to repository [docker.io/library/{name}]"))
+            if tag not in {"", "1"}:
+                raise NotFound(f"tag does not exist: {name}:{tag}")
+            await report(Aux({"Tag": "1", "Digest": "sha256:d", "Size": 1}, is_progress=True))
+            return {"1": "sha256:d"}
+
+        return Operation(work)
+
+    async def image_search(
+        self,
+        term: str,
+        *,
+        limit: int = 25,
+        filters: Filters | None = None,
+        x_registry_auth: RegistryAuth = "",
+    ) -> list[ImageSearchResponseItem]:
+        self.calls.append(("image_search", (term, limit, filters, x_registry_auth)))
+        return [ImageSearchResponseItem(name=term, star_count=3, is_official=True)]
+
     async def image_tag(self, name: str, *, repo: str, tag: str = "") -> None:
         if not repo:
             raise InvalidReference
@@ -244,6 +279,19 @@ class MemoryEngine:
         await self.happen("tag", f"{repo}:{tag or 'latest'}")
 
     # SystemApi
+
+    async def system_auth(self, auth_config: RegistryAuth) -> AuthenticateOK:
+        self.calls.append(("system_auth", auth_config))
+        return AuthenticateOK(status="Login Succeeded")
+
+    async def distribution_inspect(
+        self, name: str, *, x_registry_auth: RegistryAuth = ""
+    ) -> DistributionInspect:
+        self.calls.append(("distribution_inspect", (name, x_registry_auth)))
+        return DistributionInspect(
+            descriptor=DistributionDescriptor(media_type="m", digest="sha256:d", size=1),
+            platforms=[DistributionPlatform(os="linux", architecture="arm64", variant="v8")],
+        )
 
     async def system_ping(self) -> SystemPing:
         return SystemPing(api_version="", os_type="linux", experimental=False, builder_version="1")

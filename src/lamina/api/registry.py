@@ -1,0 +1,109 @@
+"""What goes to registries: push, search, ``/auth`` and ``/distribution``."""
+
+import logging
+
+import msgspec
+
+from lamina.api.exchange import Exchange
+from lamina.api.json_body import read_json
+from lamina.api.progress_stream import send_progress
+from lamina.api.router import Route
+from lamina.api.versions import ApiVersion
+from lamina.errors import InvalidParameter
+from lamina.image_api import ImageApi
+from lamina.system_api import SystemApi
+
+_AUTH = "X-Registry-Auth"
+_DEFAULT_LIMIT = 25
+_MAX_AUTH = 1 << 20
+
+
+class _Auth(msgspec.Struct):
+    """The body of ``POST /auth``; unknown members are of no interest."""
+
+    username: str | None = ""
+    password: str | None = ""
+    auth: str | None = ""
+    email: str | None = ""
+    serveraddress: str | None = ""
+    identitytoken: str | None = ""
+    registrytoken: str | None = ""
+
+
+_auth_decoder = msgspec.json.Decoder(_Auth)
+
+
+class RegistryHandlers:
+    """Passes requests on to registries."""
+
+    def __init__(self, images: ImageApi, system: SystemApi, *, log: logging.Logger) -> None:
+        self._images = images
+        self._system = system
+        self._log = log
+
+    def routes(self) -> list[Route]:
+        """The routes this resource serves."""
+        return [
+            Route("POST", "/images/{name}/push", self.push),
+            Route("GET", "/images/search", self.search),
+            Route("POST", "/auth", self.auth),
+            Route("GET", "/distribution/{name}/json", self.distribution, ApiVersion(1, 30)),
+        ]
+
+    async def push(self, exchange: Exchange) -> None:
+        """``POST /images/{name}/push``; whatever fails after its first message is in the stream."""
+        operation = self._images.image_push(
+            exchange.name,
+            tag=exchange.query.text("tag"),
+            x_registry_auth=exchange.headers.get(_AUTH, "") or await _auth_of_old(exchange),
+        )
+        await send_progress(exchange, operation, log=self._log)
+
+    async def search(self, exchange: Exchange) -> None:
+        """``GET /images/search``."""
+        query = exchange.query
+        found = await self._images.image_search(
+            query.text("term"),
+            limit=_limit(query.text("limit")),
+            filters=query.filters(),
+            x_registry_auth=exchange.headers.get(_AUTH, ""),
+        )
+        exchange.reply_value(found)
+
+    async def auth(self, exchange: Exchange) -> None:
+        """``POST /auth``."""
+        given = await read_json(exchange, _auth_decoder)
+        fields = msgspec.to_builtins(given or _Auth())
+        exchange.reply_value(await self._system.system_auth({k: v for k, v in fields.items() if v}))
+
+    async def distribution(self, exchange: Exchange) -> None:
+        """``GET /distribution/{name}/json``."""
+        found = await self._system.distribution_inspect(
+            exchange.name, x_registry_auth=exchange.headers.get(_AUTH, "")
+        )
+        exchange.reply_value(found)
+
+
+async def _auth_of_old(exchange: Exchange) -> dict[str, str]:
+    """Credentials as clients from before the header send them: as the body. Senseless: none."""
+    body = bytearray()
+    async for chunk in exchange.body():
+        body += chunk
+        if len(body) > _MAX_AUTH:
+            return {}
+    try:
+        fields = msgspec.to_builtins(_auth_decoder.decode(bytes(body)))
+    except (msgspec.DecodeError, RecursionError):
+        return {}
+    return {name: value for name, value in fields.items() if value}
+
+
+def _limit(text: str) -> int:
+    if not text:
+        return _DEFAULT_LIMIT
+    digits = text.removeprefix("-") if text.startswith("-") else text.removeprefix("+")
+    if not (digits.isascii() and digits.isdigit() and len(digits) < 10):
+        raise InvalidParameter(
+            f'invalid limit specified: strconv.Atoi: parsing "{text}": invalid syntax'
+        )
+    return int(text)
