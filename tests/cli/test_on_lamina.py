@@ -102,6 +102,8 @@ def test_disk_use_version_and_info(docker: DockerCli, hosted: LaminaCli, rooted:
     assert rooted("info", "--format", "{{.Images}}").strip() == images
 
 
+# Dozens of processes, one after the other, on a machine that may be busy.
+@pytest.mark.timeout(240)
 def test_a_story_told_by_turns(  # noqa: PLR0917 - fixtures
     docker: DockerCli,
     hosted: LaminaCli,
