@@ -14,7 +14,7 @@ from lamina.oci.config import ContainerConfig
 
 
 class _Model(msgspec.Struct, rename="pascal"):
-    """Base of the wire types: Go's exported names. (`kw_only` has to be said by each, it is not inherited.)"""
+    """Base of the wire types: Go's exported names. Each says `kw_only`, which is not inherited."""
 
 
 class ImageSummary(_Model, kw_only=True):
@@ -223,6 +223,12 @@ class SystemPing(msgspec.Struct, kw_only=True):
     builder_version: str
 
 
+class ComponentCommit(_Model, kw_only=True):
+    """The version of a program that an engine uses (schema Commit)."""
+
+    id: str = msgspec.field(name="ID", default="")
+
+
 class SystemInfo(_Model, kw_only=True):
     """``GET /info`` (schema SystemInfo), the fields that an engine without swarm and volumes has."""
 
@@ -278,5 +284,8 @@ class SystemInfo(_Model, kw_only=True):
     live_restore_enabled: bool = False
     isolation: str = ""
     init_binary: str = ""
+    containerd_commit: ComponentCommit | msgspec.UnsetType = msgspec.UNSET
+    runc_commit: ComponentCommit | msgspec.UnsetType = msgspec.UNSET
+    init_commit: ComponentCommit | msgspec.UnsetType = msgspec.UNSET
     security_options: list[str] = msgspec.field(default_factory=list)
     warnings: list[str] | None = None

@@ -63,6 +63,13 @@ def _lines(info: "SystemInfo") -> Iterator[str]:
         yield f" Runtimes: {' '.join(sorted(info.runtimes))}"
         yield f" Default Runtime: {info.default_runtime}"
     yield from _given("Init Binary", info.init_binary)
+    for name, commit in (
+        ("containerd", info.containerd_commit),
+        ("runc", info.runc_commit),
+        ("init", info.init_commit),
+    ):
+        if commit:
+            yield f" {name} version: {commit.id}"
     yield from _security(info.security_options)
     yield from _given("Kernel Version", info.kernel_version)
     yield from _given("Operating System", info.operating_system)
