@@ -11,6 +11,11 @@ from lamina import __version__
 from lamina.errors import LaminaError
 
 COMMANDS: dict[str, str] = {
+    "pull": "Pull images out of a registry.",
+    "push": "Push images into a registry.",
+    "search": "Search registries for images.",
+    "login": "Log in to a registry.",
+    "logout": "Log out from a registry.",
     "images": "List images.",
     "inspect": "Show everything known about images.",
     "history": "Show the steps that made an image.",

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class _Bars:
+class Bars:
     """Bars on stderr that appear with the first thing to draw, and make way for text on stdout."""
 
     def __init__(self) -> None:
@@ -53,7 +53,7 @@ class _Bars:
 
 async def follow(operation: Operation[T]) -> T:
     """Run an operation, with a bar for each layer; text meant for the user goes to stdout."""
-    with contextlib.closing(_Bars()) as bars:
+    with contextlib.closing(Bars()) as bars:
         async with contextlib.aclosing(aiter(operation)) as events:
             async for event in events:
                 if isinstance(event, StreamText):
@@ -67,7 +67,7 @@ async def follow(operation: Operation[T]) -> T:
 async def counted(stream: ByteStream, label: str) -> AsyncGenerator[bytes, None]:
     """The chunks of a stream, with a bar for how many of its bytes have gone by."""
     done = 0
-    with contextlib.closing(_Bars()) as bars:
+    with contextlib.closing(Bars()) as bars:
         async for chunk in stream:
             yield chunk
             done += len(chunk)

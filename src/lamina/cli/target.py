@@ -44,6 +44,17 @@ class Target:
         given = os.environ.get("LAMINA_ROOT")
         return Path(given) if given and not named else None
 
+    async def registry_auth(self, registry: str) -> dict[str, str]:
+        """What is to be sent to the engine for it to log in to a registry as the user.
+
+        Nothing where it works in this process: then it finds the credentials by itself.
+        """
+        if self.data_root is not None:
+            return {}
+        from lamina.cli.registries import credentials_for
+
+        return await credentials_for(os.environ, registry)
+
     @contextlib.asynccontextmanager
     async def open(self) -> AsyncIterator[Api]:
         """The engine that is meant. Raises InvalidParameter, Unavailable."""
@@ -51,9 +62,13 @@ class Target:
         if root is not None:
             if self.host or self.context:
                 raise click.UsageError("--root excludes --host and --context")
-            from lamina.engine import Engine
+            from lamina.cli.registries import docker_config, engine_config
+            from lamina.daemon.registries import open_engine
 
-            async with Engine.open(root) as engine:
+            config, credentials = engine_config(os.environ), docker_config(os.environ)
+            async with open_engine(
+                config, root, environ=os.environ, credentials=credentials
+            ) as engine:
                 yield engine
             return
         from lamina.cli.contexts import TLSOptions, find_endpoint

@@ -28,6 +28,28 @@ value counts unless the same is given on the command line.
 ``shutdown-timeout``
     Seconds for which requests may go on when the daemon is told to stop. Default: 15.
 
+``insecure-registries``
+    List of registries (``host:port``) and networks (CIDR) whose certificates are not checked, and
+    which may be spoken to without TLS. Loopback always may.
+``registry-mirrors``
+    List of URLs that are asked before Docker Hub when images are pulled.
+``mirrors``
+    The same for any registry: a table from its name to a list of URLs; ``*`` is every registry
+    that has no mirrors of its own.
+``registry-certificates``
+    List of directories with certificates of registries, in docker's or containerd's layout.
+    Default: ``/etc/docker/certs.d`` and ``/etc/containerd/certs.d``.
+``max-concurrent-downloads``, ``max-concurrent-uploads``
+    How many layers move at a time. Default: 3 and 5.
+``max-download-attempts``
+    How often a broken connection is tried. Default: 5.
+``proxies``
+    Table with ``http-proxy``, ``https-proxy`` and ``no-proxy``. Default: the environment's.
+``layer-compression``
+    ``gzip`` (default) or ``zstd``: what layers are pushed in that are here uncompressed.
+``search-index``
+    URL that is searched for images of Docker Hub. Default: ``https://index.docker.io``.
+
 Keys of dockerd's that concern what Lamina does not have (`IGNORED_KEYS`) are logged and ignored;
 any other key is an error.
 """
@@ -35,7 +57,7 @@ any other key is an error.
 import json
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -44,6 +66,7 @@ from lamina.api.listening import TlsFiles
 from lamina.errors import InvalidParameter
 
 LogLevel = Literal["debug", "info", "warn", "error"]
+LayerCompression = Literal["gzip", "zstd"]
 
 IGNORED_KEYS = frozenset(
     {
@@ -78,7 +101,6 @@ IGNORED_KEYS = frozenset(
         "icc",
         "init",
         "init-path",
-        "insecure-registries",
         "ip",
         "ip-forward",
         "ip-masq",
@@ -89,9 +111,6 @@ IGNORED_KEYS = frozenset(
         "live-restore",
         "log-driver",
         "log-opts",
-        "max-concurrent-downloads",
-        "max-concurrent-uploads",
-        "max-download-attempts",
         "metrics-addr",
         "mtu",
         "no-new-privileges",
@@ -99,7 +118,6 @@ IGNORED_KEYS = frozenset(
         "oom-score-adjust",
         "pidfile",
         "raw-logs",
-        "registry-mirrors",
         "runtimes",
         "seccomp-profile",
         "selinux-enabled",
@@ -112,6 +130,7 @@ IGNORED_KEYS = frozenset(
     }
 )
 """Keys of dockerd's configuration that mean nothing here."""
+PROXY_KEYS = ("http-proxy", "https-proxy", "no-proxy")
 LOG_LEVELS: tuple[LogLevel, ...] = ("debug", "info", "warn", "error")
 
 
@@ -137,6 +156,19 @@ class DaemonConfig:
     log_level: LogLevel = "info"
     log_format: LogFormat = "logfmt"
     shutdown_timeout: float = 15.0
+    insecure_registries: tuple[str, ...] = ()
+    registry_mirrors: tuple[str, ...] = ()
+    mirrors: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    registry_certificates: tuple[Path, ...] = (
+        Path("/etc/docker/certs.d"),
+        Path("/etc/containerd/certs.d"),
+    )
+    max_concurrent_downloads: int = 3
+    max_concurrent_uploads: int = 5
+    max_download_attempts: int = 5
+    proxies: Mapping[str, str] = field(default_factory=dict)
+    layer_compression: LayerCompression = "gzip"
+    search_index: str = "https://index.docker.io"
     ignored: tuple[str, ...] = ()
 
     def with_options(self, options: Mapping[str, Any]) -> "DaemonConfig":
@@ -229,6 +261,40 @@ def _seconds(value: object) -> float:
     return float(value)
 
 
+def _count(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise TypeError("expected a number above 0")
+    return value
+
+
+def _paths(value: object) -> tuple[Path, ...]:
+    return tuple(Path(text) for text in _texts(value))
+
+
+def _table(value: object) -> Mapping[str, object]:
+    if not isinstance(value, dict):
+        raise TypeError("expected a table")
+    return value
+
+
+def _mirrors(value: object) -> Mapping[str, tuple[str, ...]]:
+    return {name: _texts(urls) for name, urls in _table(value).items()}
+
+
+def _proxies(value: object) -> Mapping[str, str]:
+    table = _table(value)
+    for name in table:
+        if name not in PROXY_KEYS:
+            raise ValueError(f"expected {', '.join(PROXY_KEYS)}, not {name}")
+    return {name: _text(text) for name, text in table.items()}
+
+
+def _compression(value: object) -> str:
+    if value not in ("gzip", "zstd"):
+        raise ValueError("expected gzip or zstd")
+    return str(value)
+
+
 def _level(value: object) -> str:
     if value not in LOG_LEVELS:
         raise ValueError(f"expected one of {', '.join(LOG_LEVELS)}")
@@ -256,4 +322,14 @@ _KEYS: dict[str, tuple[str, Callable[[object], Any]]] = {
     "log-format": ("log_format", _format),
     "debug": ("debug", _flag),
     "shutdown-timeout": ("shutdown_timeout", _seconds),
+    "insecure-registries": ("insecure_registries", _texts),
+    "registry-mirrors": ("registry_mirrors", _texts),
+    "mirrors": ("mirrors", _mirrors),
+    "registry-certificates": ("registry_certificates", _paths),
+    "max-concurrent-downloads": ("max_concurrent_downloads", _count),
+    "max-concurrent-uploads": ("max_concurrent_uploads", _count),
+    "max-download-attempts": ("max_download_attempts", _count),
+    "proxies": ("proxies", _proxies),
+    "layer-compression": ("layer_compression", _compression),
+    "search-index": ("search_index", _text),
 }

@@ -16,7 +16,7 @@ from lamina.api.listening import Listener, open_listeners
 from lamina.api.server import EngineApi, Server
 from lamina.daemon.config import DaemonConfig
 from lamina.daemon.log_lines import line_writer, make_log
-from lamina.engine import Engine
+from lamina.daemon.registries import open_engine
 
 
 async def serve(
@@ -83,7 +83,7 @@ async def run(config: DaemonConfig, *, environ: Mapping[str, str]) -> None:
     if log.isEnabledFor(logging.INFO):
         access_log = AccessLog(line_writer(sys.stderr), format=config.log_format)
     assert config.root is not None
-    async with Engine.open(config.root, logger=log) as engine:
+    async with open_engine(config, config.root, environ=environ, logger=log) as engine:
         # What is there now stays: the collector need not look at it again and again.
         gc.collect()
         gc.freeze()

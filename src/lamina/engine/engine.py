@@ -48,7 +48,7 @@ from lamina.oci.platform import Platform, host
 from lamina.progress import Operation
 from lamina.records.catalogue import Catalogue, Image
 from lamina.records.configs import ImageConfigs
-from lamina.records.garbage import blobs_of_removed
+from lamina.records.garbage import blobs_of_removed, outdated_layers
 from lamina.records.lookup import find_image
 from lamina.records.records import Records, Transaction
 from lamina.registry.client import RegistryClient, RegistryConfig
@@ -230,6 +230,7 @@ class Engine:
             deletion = Deletion(transaction.catalogue, now)
             result = deletion.prune(filters)
             transaction.do_all(deletion.changes)
+            transaction.do_all(list(outdated_layers(transaction.catalogue, now)))
             return result
 
         if self._pruning:
@@ -238,7 +239,7 @@ class Engine:
         try:
             result = await self._records.change(prune)
             await self._records.sweep()
-            await self._resources.blobs.sweep_ingests()
+            await self._resources.blobs.sweep_ingests(0)
             return result
         finally:
             self._pruning = False
@@ -312,6 +313,7 @@ class Engine:
             self._records.catalogue,
             engine_id=self._records.engine_id,
             root=self._root,
+            registries=self._remotes.registries.config.hosts,
             now=self._resources.now(),
         )
 

@@ -1,9 +1,11 @@
 """What the engine tells about itself: `/info`, `/version` and `/system/df`."""
 
+import ipaddress
 import os
 import platform as host_platform
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from lamina import __version__
 from lamina.engine.inspecting import GRAPH_DRIVER
@@ -18,6 +20,7 @@ from lamina.models import (
 from lamina.oci.platform import Platform
 from lamina.oci.timestamp import format_unix
 from lamina.records.catalogue import Catalogue
+from lamina.registry.hosts import DOCKER_HUB, HostRules
 
 API_VERSION = "1.44"
 """The newest version of the Engine API that is spoken."""
@@ -83,10 +86,15 @@ def system_version(host: Host, platform: Platform) -> SystemVersion:
 
 
 def system_info(
-    host: Host, catalogue: Catalogue, *, engine_id: str, root: Path, now: int
+    host: Host,
+    catalogue: Catalogue,
+    *,
+    engine_id: str,
+    root: Path,
+    registries: HostRules,
+    now: int,
 ) -> SystemInfo:
     """Configuration and counts; what needs containers is reported as absent."""
-    index = {"Name": "docker.io", "Mirrors": [], "Secure": True, "Official": True}
     return SystemInfo(
         id=engine_id,
         images=len(catalogue.images),
@@ -99,13 +107,7 @@ def system_info(
         operating_system=host.operating_system,
         os_version=host.os_version,
         architecture=host.machine,
-        registry_config={
-            "AllowNondistributableArtifactsCIDRs": [],
-            "AllowNondistributableArtifactsHostnames": [],
-            "InsecureRegistryCIDRs": ["127.0.0.0/8"],
-            "IndexConfigs": {"docker.io": index},
-            "Mirrors": [],
-        },
+        registry_config=_registry_config(registries),
         ncpu=host.cpus,
         mem_total=host.memory,
         docker_root_dir=str(root),
@@ -131,6 +133,32 @@ def _layers_size(catalogue: Catalogue) -> int:
         for chain_id, diff_id in zip(image.chain_ids, image.diff_ids, strict=True)
     }
     return sum(catalogue.layers[diff_id].size for diff_id in chains.values())
+
+
+def _registry_config(rules: HostRules) -> dict[str, Any]:
+    """How registries are reached, in the form that dockerd has for it."""
+    networks = ["127.0.0.0/8", *(entry for entry in rules.insecure if _is_network(entry))]
+    hosts = [entry for entry in rules.insecure if not _is_network(entry)]
+    mirrors = [f"{url.rstrip('/')}/" for url in rules.mirrors.get(DOCKER_HUB, ())]
+    indexes: dict[str, Any] = {
+        host: {"Name": host, "Mirrors": [], "Secure": False, "Official": False} for host in hosts
+    }
+    indexes[DOCKER_HUB] = {"Name": DOCKER_HUB, "Mirrors": mirrors, "Secure": True, "Official": True}
+    return {
+        "AllowNondistributableArtifactsCIDRs": [],
+        "AllowNondistributableArtifactsHostnames": [],
+        "InsecureRegistryCIDRs": networks,
+        "IndexConfigs": dict(sorted(indexes.items())),
+        "Mirrors": mirrors,
+    }
+
+
+def _is_network(entry: str) -> bool:
+    try:
+        ipaddress.ip_network(entry, strict=False)
+    except ValueError:
+        return False
+    return True
 
 
 def data_usage(catalogue: Catalogue, *, types: frozenset[str], now: int) -> SystemDataUsage:

@@ -82,6 +82,8 @@ async def push_images(
     repository = await remotes.registries.repository(
         reference, credentials=wanted.credentials, headers=wanted.headers
     )
+    # Whether there is a registry at all is known before anything is made ready for it.
+    await repository.uploader()
     digests: dict[str, str] = {}
     for tag in tags:
         pusher = _Pusher(resources, remotes, repository, reference.with_tag(tag))
