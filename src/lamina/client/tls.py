@@ -12,15 +12,13 @@ from lamina.errors import InvalidParameter
 class TLSFiles:
     """PEM files: `ca` is trusted instead of the system's authorities, `cert` and `key` are shown.
 
-    `verify` False accepts whatever certificate the engine has. `server_name` is expected in the
-    certificate in place of the host's name.
+    `verify` False accepts whatever certificate the engine has.
     """
 
     ca: Path | None = None
     cert: Path | None = None
     key: Path | None = None
     verify: bool = True
-    server_name: str | None = None
 
     @classmethod
     def in_directory(cls, directory: Path, *, verify: bool = True) -> Self:
