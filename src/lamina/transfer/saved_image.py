@@ -114,11 +114,17 @@ async def _locate(resources: Resources, found: _Found) -> SavedImage:
     config = await resources.configs.get(image_id)
     kept = await _kept_manifest(resources.blobs, found)
     stack = _layer_blobs(found.layers, kept)
-    manifest = kept or _made_manifest(config, stack)
     blobs: dict[Digest, bytes | int] = {image_id: config.size}
     blobs.update((blob.digest, blob.size) for blob in stack)
-    blobs[manifest.digest] = manifest.size if kept else manifest.raw
-    own = Descriptor(manifest.media_type, manifest.digest, manifest.size)
+    if kept is not None:
+        own = kept.descriptor
+        blobs[own.digest] = own.size
+        # The manifest may name the configuration by another algorithm than an image ID's.
+        blobs[kept.manifest.config.digest] = config.size
+    else:
+        made = _made_manifest(config, stack)
+        own = Descriptor(made.media_type, made.digest, made.size)
+        blobs[own.digest] = made.raw
     descriptors = []
     for tag in found.tags:
         descriptor = own
@@ -136,27 +142,37 @@ async def _locate(resources: Resources, found: _Found) -> SavedImage:
     )
 
 
-async def _kept_manifest(blobs: BlobStore, found: _Found) -> Manifest | None:
-    """A manifest the image came with whose layers are those of the image, and all held."""
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """A manifest that an image came with, and its name there, which may be of any algorithm."""
+
+    manifest: Manifest
+    descriptor: Descriptor
+
+
+async def _kept_manifest(blobs: BlobStore, found: _Found) -> _Kept | None:
+    """A manifest the image came with whose parts are those of the image, and all held."""
     targets = set(found.targets.values())
     own = [record for record in found.manifests.values() if record.image_id == found.image.id]
     # One that a tag names is in the archive anyway.
     for record in sorted(own, key=lambda record: (record.digest not in targets, record.digest)):
         manifest = Manifest.parse(await blobs.read_bytes(record.digest), record.media_type)
+        if manifest.config.digest not in {found.image.id, *record.children}:
+            continue
         if len(manifest.layers) == len(found.layers) and all(
             any(blob.digest == descriptor.digest for blob in layer.blobs)
             for layer, descriptor in zip(found.layers, manifest.layers, strict=True)
         ):
-            return manifest
+            return _Kept(manifest, Descriptor(record.media_type, record.digest, record.size))
     return None
 
 
-def _layer_blobs(layers: Sequence[Layer], manifest: Manifest | None) -> tuple[LayerBlob, ...]:
+def _layer_blobs(layers: Sequence[Layer], kept: _Kept | None) -> tuple[LayerBlob, ...]:
     """The blob to take of each layer: the manifest's, else the best that is held."""
-    if manifest is not None:
+    if kept is not None:
         return tuple(
             next(blob for blob in layer.blobs if blob.digest == descriptor.digest)
-            for layer, descriptor in zip(layers, manifest.layers, strict=True)
+            for layer, descriptor in zip(layers, kept.manifest.layers, strict=True)
         )
     return tuple(
         min(layer.blobs, key=lambda blob: (_PREFERENCE.index(blob.media_type), blob.digest))
