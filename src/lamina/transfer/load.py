@@ -103,6 +103,10 @@ def _read_archive(members: Members, platform: Platform) -> ArchivedImages:
     if manifest is not None:
         images = docker_archive.read_docker_archive(members, manifest)
     elif index is not None:
+        if layout.failure is not None:
+            raise InvalidArchive(
+                f"invalid archive: no image in index.json can be loaded: {layout.failure}"
+            )
         images = layout.images
     elif is_legacy_archive(members):
         archive = ArchivedImages(tuple(read_legacy_archive(members)), is_legacy=True)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from lamina.errors import InvalidArchive, InvalidReference
+from lamina.errors import InvalidArchive, InvalidReference, SizeMismatch
 from lamina.oci import mediatype
 from lamina.oci.descriptor import Descriptor
 from lamina.oci.digest import Digest
@@ -12,7 +12,8 @@ from lamina.oci.manifest import Manifest
 from lamina.oci.platform import Platform, choose
 from lamina.oci.reference import Reference
 from lamina.transfer.archived import ArchivedImage, Configs
-from lamina.transfer.members import Members
+from lamina.transfer.layer_intake import StoredLayer
+from lamina.transfer.members import Document, Members
 
 INDEX = "index.json"
 IMAGE_NAME: Final = "io.containerd.image.name"
@@ -27,18 +28,22 @@ class Layout:
     images: list[ArchivedImage] = field(default_factory=list)
     manifests: dict[Digest, Manifest | Index] = field(default_factory=dict)
     targets: dict[Reference, Digest] = field(default_factory=dict)
+    failure: str | None = None
+    """Why there is no image, though the index refers to something."""
 
 
 def read_oci_layout(members: Members, index: bytes, platform: Platform) -> Layout:
     """Everything that ``index.json`` leads to, as far as the archive holds it.
 
     Of an index with several platforms the one for `platform` becomes the image that its names lead
-    to, else its first; the whole index is kept beside. Raises InvalidArchive, InvalidManifest.
+    to, else its first; the whole index is kept beside. Raises InvalidArchive, InvalidManifest,
+    SizeMismatch.
     """
     reader = _Reader(members, platform)
     images: dict[Digest, ArchivedImage] = {}
     targets: dict[Reference, Digest] = {}
-    for descriptor in Index.parse(index, mediatype.OCI_INDEX).manifests:
+    descriptors = Index.parse(index, mediatype.OCI_INDEX).manifests
+    for descriptor in descriptors:
         manifest = reader.image_manifest(descriptor)
         if manifest is None:
             continue
@@ -48,7 +53,12 @@ def read_oci_layout(members: Members, index: bytes, platform: Platform) -> Layou
             targets[name] = descriptor.digest
             image = replace(image, names=(*image.names, name))
         images[manifest.digest] = image
-    return Layout(list(images.values()), reader.manifests, targets)
+    return Layout(
+        images=list(images.values()),
+        manifests=reader.manifests,
+        targets=targets,
+        failure=None if images or not descriptors else reader.failure,
+    )
 
 
 class _Reader:
@@ -56,6 +66,8 @@ class _Reader:
 
     def __init__(self, members: Members, platform: Platform) -> None:
         self.manifests: dict[Digest, Manifest | Index] = {}
+        self.failure: str | None = None
+        """Why the first document that is not an image's is none."""
         self._members = members
         self._platform = platform
         self._configs = Configs(members)
@@ -72,6 +84,8 @@ class _Reader:
 
     def image(self, manifest: Manifest) -> ArchivedImage:
         """The image that a manifest describes."""
+        for descriptor in (manifest.config, *manifest.layers):
+            self._check_size(descriptor)
         return ArchivedImage(
             config=self._configs.get(blob_path(manifest.config.digest)),
             layers=tuple(blob_path(layer.digest) for layer in manifest.layers),
@@ -79,16 +93,37 @@ class _Reader:
 
     def _read(self, descriptor: Descriptor, depth: int) -> Manifest | None:
         if not _is_readable(descriptor.media_type):
+            self._fail(f"unsupported media type {descriptor.media_type}")
             return None
         raw = self._members.document(blob_path(descriptor.digest))
         if raw is None:
             # One platform of a larger index, left out by whoever made the archive.
+            self._fail(f"blob {descriptor.digest} is missing")
             return None
+        self._check_size(descriptor)
         document = parse_manifest_or_index(raw, descriptor.media_type)
         self.manifests[descriptor.digest] = document
-        if isinstance(document, Manifest):
-            return document if mediatype.is_config(document.config.media_type) else None
-        return self._choose(document, depth)
+        if isinstance(document, Index):
+            return self._choose(document, depth)
+        if not mediatype.is_config(document.config.media_type):
+            self._fail(f"unsupported media type {document.config.media_type}")
+            return None
+        return document
+
+    def _fail(self, why: str) -> None:
+        self.failure = self.failure or why
+
+    def _check_size(self, descriptor: Descriptor) -> None:
+        """Raise SizeMismatch if a blob of the archive is not as long as is said."""
+        member = self._members.resolve(blob_path(descriptor.digest))
+        if isinstance(member, Document):
+            actual = len(member.raw)
+        elif isinstance(member, StoredLayer):
+            actual = member.blob.size
+        else:
+            return
+        if actual != descriptor.size:
+            raise SizeMismatch(descriptor.size, actual)
 
     def _choose(self, index: Index, depth: int) -> Manifest | None:
         choices: list[tuple[Platform, Manifest]] = []

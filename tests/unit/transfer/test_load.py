@@ -49,12 +49,12 @@ async def check_whole(engine: Engine, image: Image, name: str) -> None:
     saved = members(await save(engine, name))
     (entry,) = json.loads(saved["manifest.json"])
     assert saved[entry["Config"]] == image.config
-    assert [
-        sha256(unpacked(bytes(saved[path]))) for path in entry["Layers"]
-    ] == found.root_fs.layers
+    layers = [unpacked(saved[path]) for path in entry["Layers"]]
+    assert [sha256(layer) for layer in layers] == found.root_fs.layers
 
 
-def unpacked(data: bytes) -> bytes:
+def unpacked(data: bytes | str) -> bytes:
+    assert isinstance(data, bytes)
     if data.startswith(b"\x1f\x8b"):
         return gzip.decompress(data)
     return zstd.decompress(data) if data.startswith(b"\x28\xb5\x2f\xfd") else data
