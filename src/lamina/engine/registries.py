@@ -2,7 +2,7 @@
 
 from lamina.engine.creating import parse_auth
 from lamina.engine.filters import FilterSet
-from lamina.errors import InvalidFilter, InvalidParameter, InvalidReference
+from lamina.errors import InvalidFilter, LaminaError
 from lamina.image_api import Filters, RegistryAuth
 from lamina.models import (
     AuthenticateOK,
@@ -13,6 +13,7 @@ from lamina.models import (
 )
 from lamina.oci import mediatype
 from lamina.oci.config import ImageConfig
+from lamina.oci.digest import is_digest
 from lamina.oci.index import Index, parse_manifest_or_index
 from lamina.oci.manifest import Manifest
 from lamina.oci.platform import Platform
@@ -110,13 +111,9 @@ async def inspect_distribution(
 
 
 def _parse(name: str) -> Reference:
-    try:
-        return Reference.parse(name).with_default_tag()
-    except InvalidReference as error:
-        if "64-byte hexadecimal" in str(error):
-            message = f"unknown image reference format: {name}"
-            raise InvalidParameter(message) from error
-        raise
+    if is_digest(name) or is_digest(f"sha256:{name}"):
+        raise LaminaError("no manifest found for full image ID")
+    return Reference.parse(name).with_default_tag()
 
 
 async def _platform_of(repository: Repository, manifest: Manifest) -> list[Platform]:
