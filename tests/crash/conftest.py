@@ -1,0 +1,5 @@
+"""Assertions of the helpers are explained as those of tests are."""
+
+import pytest
+
+pytest.register_assert_rewrite("tests.crash.wholeness")
