@@ -1,4 +1,4 @@
-"""A process that uses a root: ``records_process.py ROOT (hold|tag) NAME``; run by test_processes."""
+"""A process that uses a root, run by test_processes: ``ROOT (hold|tag) NAME``."""
 
 import asyncio
 import sys

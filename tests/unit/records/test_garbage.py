@@ -26,7 +26,7 @@ def manifest(name: str, *children: str, image: str | None = None) -> Manifest:
 
 
 def catalogue() -> Catalogue:
-    """An image by its own manifest, an index with a platform that is no image, and unused things."""
+    """An image with its manifest, an index with a platform that is none, and unused things."""
     made = Catalogue()
     base, unused = make_layer("base", "base.gz", "base"), make_layer("unused")
     made.add_layer(base)
