@@ -153,6 +153,9 @@ async def _download(url: str, report: Report) -> AsyncGenerator[bytes, None]:
                 done += len(chunk)
                 await report(LayerProgress("", "Importing", done, response.content_length))
                 yield chunk
+    except aiohttp.NonHttpUrlClientError as error:
+        scheme = url.partition(":")[0]
+        raise LaminaError(f'Get "{url}": unsupported protocol scheme "{scheme}"') from error
     except aiohttp.InvalidURL as error:
         raise InvalidParameter(f"invalid URL: {url}") from error
     except aiohttp.ClientConnectorDNSError as error:
