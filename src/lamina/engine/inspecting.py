@@ -1,5 +1,7 @@
 """`image_inspect` and `image_history`: one image, told in full."""
 
+from typing import Final
+
 import msgspec
 
 from lamina.models import (
@@ -17,6 +19,8 @@ from lamina.records.catalogue import Catalogue, Image
 
 GRAPH_DRIVER = "lamina"
 """The name in place of a graph driver's: layers are kept as they came, not unpacked."""
+_LINUX: Final = "linux"
+"""The system of an image that does not tell for which it is."""
 
 
 def inspect_image(catalogue: Catalogue, image: Image, config: ImageConfig) -> ImageInspect:
@@ -37,7 +41,7 @@ def inspect_image(catalogue: Catalogue, image: Image, config: ImageConfig) -> Im
         config=config.config if config.has_config else None,
         architecture=platform.architecture,
         variant=platform.variant or msgspec.UNSET,
-        os=platform.os,
+        os=platform.os or _LINUX,
         os_version=config.os_version or msgspec.UNSET,
         size=image.size,
         virtual_size=image.size,

@@ -51,8 +51,8 @@ def decode(decoder: msgspec.json.Decoder[T], raw: bytes, *, what: str) -> T:
 
 
 def encode(value: object) -> bytes:
-    """Write `value` compactly, with the escapes of Go's ``json.Marshal``."""
-    raw = msgspec.json.encode(value, enc_hook=_encode_digest)
+    """Write `value` as Go's ``json.Marshal`` does: compact, maps by their keys, its escapes."""
+    raw = msgspec.json.encode(value, enc_hook=_encode_digest, order="deterministic")
     # These characters occur in strings only, so replacing them needs no parser.
     for character, escape in _GO_ESCAPES:
         raw = raw.replace(character, escape)

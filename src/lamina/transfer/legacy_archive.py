@@ -156,7 +156,7 @@ def _config(
         values.pop(key, None)
     values["rootfs"] = RootFS(diff_ids=diff_ids)
     values["history"] = history
-    return ImageConfig.parse(jsontext.encode(dict(sorted(values.items()))))
+    return ImageConfig.parse(jsontext.encode(values))
 
 
 def _version(text: str) -> tuple[int, ...]:

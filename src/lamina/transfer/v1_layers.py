@@ -13,7 +13,7 @@ import msgspec
 from lamina.oci import jsontext
 from lamina.oci.config import ContainerConfig, ImageConfig
 from lamina.oci.digest import Digest
-from lamina.oci.timestamp import ZERO
+from lamina.oci.timestamp import ZERO, as_go_prints
 from lamina.records.catalogue import LayerBlob
 
 VERSION: Final = b"1.0"
@@ -63,7 +63,7 @@ def v1_layers(config: ImageConfig, blobs: Sequence[LayerBlob]) -> list[V1Layer]:
 def _top(config: ImageConfig) -> V1Image:
     return V1Image(
         comment=config.comment,
-        created=config.created_text or ZERO,
+        created=as_go_prints(config.created_text),
         container=config.container,
         container_config=config.container_config,
         docker_version=config.docker_version,
@@ -82,4 +82,4 @@ def _v1_id(image: V1Image, chain_id: Digest, parent: str) -> str:
     values["layer_id"] = str(chain_id)
     if parent:
         values["parent"] = f"sha256:{parent}"
-    return Digest.of(msgspec.json.encode(dict(sorted(values.items())))).hex
+    return Digest.of(msgspec.json.encode(values, order="deterministic")).hex
