@@ -74,12 +74,10 @@ def negotiate(text: str) -> ApiVersion:
 
 def shape_summaries(images: list[ImageSummary], version: ApiVersion) -> list[ImageSummary]:
     """The rows of an image list as `version` has them; the engine's own rows are left alone."""
-    if version >= (1, 44):
-        return images
     return [_shape_summary(image, version) for image in images]
 
 
-def shape_inspect(image: ImageInspect, version: ApiVersion) -> ImageInspect | dict[str, Any]:
+def shape_inspect(image: ImageInspect, version: ApiVersion) -> ImageInspect:
     """An image's description as `version` has it; the engine's own value is left alone."""
     changes: dict[str, Any] = {}
     # Gone in 1.45, which is not served yet.
@@ -87,25 +85,22 @@ def shape_inspect(image: ImageInspect, version: ApiVersion) -> ImageInspect | di
         changes["container"] = ""
     if image.container_config is msgspec.UNSET:
         changes["container_config"] = None
-    if version < (1, 44):
-        changes["virtual_size"] = image.size
-    elif image.created == _ZERO_TIME:
-        # Since 1.44 an image that does not know when it was made says nothing about it.
-        described: dict[str, Any] = msgspec.to_builtins(_changed(image, changes))
-        del described["Created"]
-        return described
+    changes["virtual_size"] = _virtual_size(image.size, version)
+    if version >= (1, 44) and image.created == _ZERO_TIME:
+        # An image that does not know when it was made says nothing about it since then.
+        changes["created"] = msgspec.UNSET
     return _changed(image, changes)
 
 
 def shape_data_usage(usage: SystemDataUsage, version: ApiVersion) -> SystemDataUsage:
     """Disk use as `version` has it."""
-    if usage.images is None or version >= (1, 44):
+    if usage.images is None:
         return usage
     return _changed(usage, {"images": shape_summaries(usage.images, version)})
 
 
 def _shape_summary(image: ImageSummary, version: ApiVersion) -> ImageSummary:
-    changes: dict[str, Any] = {"virtual_size": image.size}
+    changes: dict[str, Any] = {"virtual_size": _virtual_size(image.size, version)}
     if version < (1, 43):
         if not image.repo_tags and not image.repo_digests:
             changes["repo_tags"] = ["<none>:<none>"]
@@ -115,6 +110,11 @@ def _shape_summary(image: ImageSummary, version: ApiVersion) -> ImageSummary:
             changes["repo_tags"] = image.repo_tags or None
             changes["repo_digests"] = image.repo_digests or None
     return _changed(image, changes)
+
+
+def _virtual_size(size: int, version: ApiVersion) -> int | msgspec.UnsetType:
+    """What has been the same as the size for long, and is gone since 1.44."""
+    return size if version < (1, 44) else msgspec.UNSET
 
 
 def _changed(value: T, changes: dict[str, Any]) -> T:
