@@ -255,7 +255,7 @@ def test_login(servers: Sockets, registry: Registry) -> None:
 
 
 def test_events(servers: Sockets, repository: str) -> None:
-    docker, lamina = servers
+    docker, _ = servers
     image = small_image("event")
     stock(docker, (image, [f"{repository}:1"]))
     assert push(docker, repository).status == 200

@@ -7,6 +7,7 @@ layers are compressed once, and a manifest is made of what that gave, as a docke
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -48,8 +49,8 @@ _MOST_MOUNTS: Final = 3
 _DOCKER_TYPES: Final = {mediatype.OCI_LAYER_GZIP: mediatype.DOCKER_LAYER_GZIP}
 
 
-_GetBlob = Callable[[Digest, Tell], Awaitable[Digest]]
-"""Gives the digest of the blob to push, when it is there."""
+_GetBlob = Callable[[Tell], Awaitable[LayerBlob]]
+"""Gives the blob to push, when it is there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,16 +166,14 @@ class _Pusher:
     async def _push_kept(self, pushed: PushedImage, report: Report) -> None:
         """Push everything that kept manifests refer to, then all but the one the tag is for."""
         catalogue = self._resources.records.catalogue
-        names: dict[Digest, str] = {}
+        jobs: dict[Digest, tuple[str, _GetBlob]] = {}
         for manifest in pushed.manifests:
             for descriptor in reversed(manifest.layers):
-                layer = catalogue.layer_of_blob(descriptor.digest)
-                names[descriptor.digest] = (layer.diff_id if layer else descriptor.digest).short
-
-        async def blob(digest: Digest, _: Tell) -> Digest:
-            return digest
-
-        await self._push_all({digest: (name, blob) for digest, name in names.items()}, report)
+                digest = descriptor.digest
+                layer = catalogue.layer_of_blob(digest)
+                blob = LayerBlob(digest, descriptor.media_type, descriptor.size)
+                jobs[digest] = (layer.diff_id if layer else digest).short, _ready(blob)
+        await self._push_all(jobs, report)
         for manifest in pushed.manifests:
             await push_document(self._resources.blobs, self._repository, manifest.config.digest)
             if manifest is not pushed.kept:
@@ -182,15 +181,11 @@ class _Pusher:
 
     async def _push_made(self, pushed: PushedImage, report: Report) -> Manifest:
         """Push an image's layers, compressed, and make a manifest of them."""
-        layers = {layer.diff_id: layer for layer in pushed.layers}
-        blobs: dict[Digest, LayerBlob] = {}
-
-        async def blob(diff_id: Digest, tell: Tell) -> Digest:
-            blobs[diff_id] = await self._compressed(layers[diff_id], tell)
-            return blobs[diff_id].digest
-
-        jobs = {diff_id: (diff_id.short, blob) for diff_id in reversed(pushed.image.diff_ids)}
-        await self._push_all(jobs, report)
+        jobs: dict[Digest, tuple[str, _GetBlob]] = {
+            layer.diff_id: (layer.diff_id.short, partial(self._compressed, layer))
+            for layer in reversed(pushed.layers)
+        }
+        blobs = await self._push_all(jobs, report)
         image_id = pushed.image.id
         await push_document(self._resources.blobs, self._repository, image_id)
         config_size = (await self._resources.blobs.stat(image_id)).size
@@ -217,32 +212,38 @@ class _Pusher:
         name = layer.diff_id.short
         return await self._remotes.compressions.run(layer.diff_id, name, work, relay)
 
-    async def _push_all(self, jobs: Mapping[Digest, tuple[str, _GetBlob]], report: Report) -> None:
-        """Push blobs side by side; a job gives a blob's digest, compressing it first if need be."""
+    async def _push_all(
+        self, jobs: Mapping[Digest, tuple[str, _GetBlob]], report: Report
+    ) -> dict[Digest, LayerBlob]:
+        """Push blobs side by side, each compressed first if need be; what was pushed for each."""
         for name, _ in jobs.values():
             await report(LayerProgress(name, "Preparing"))
         try:
             async with asyncio.TaskGroup() as group:
-                for key, (name, blob) in jobs.items():
-                    group.create_task(self._push_one(key, name, blob, report))
+                pushing = {
+                    key: group.create_task(self._push_one(key, name, blob, report))
+                    for key, (name, blob) in jobs.items()
+                }
         except BaseExceptionGroup as failed:
             raise failed.exceptions[0] from None
+        return {key: task.result() for key, task in pushing.items()}
 
-    async def _push_one(self, key: Digest, name: str, blob: _GetBlob, report: Report) -> None:
-        async def work(tell: Tell) -> None:
-            digest = await blob(key, tell)
+    async def _push_one(self, key: Digest, name: str, get: _GetBlob, report: Report) -> LayerBlob:
+        async def work(tell: Tell) -> LayerBlob:
+            blob = await get(tell)
             await push_layer(
                 self._resources.blobs,
                 self._repository,
-                digest,
+                blob.digest,
                 name,
-                mount_from=self._mounts(digest),
+                mount_from=self._mounts(blob.digest),
                 tell=tell,
             )
-            source = PutBlobSources(self._reference.name, (digest,))
+            source = PutBlobSources(self._reference.name, (blob.digest,))
             await self._resources.records.change(lambda transaction: transaction.do(source))
+            return blob
 
-        await self._remotes.uploads.run((self._reference.name, key), name, work, report)
+        return await self._remotes.uploads.run((self._reference.name, key), name, work, report)
 
     def _mounts(self, digest: Digest) -> list[str]:
         """Other repositories of the same registry that are known to have a blob."""
@@ -256,6 +257,13 @@ class _Pusher:
         await report(StatusLine(f"{tag}: digest: {target.digest} size: {size}"))
         value = {"Tag": tag, "Digest": str(target.digest), "Size": size}
         await report(Aux(value, is_progress=True))
+
+
+def _ready(blob: LayerBlob) -> _GetBlob:
+    async def get(_: Tell) -> LayerBlob:
+        return blob
+
+    return get
 
 
 def _make_manifest(image_id: Digest, config_size: int, blobs: Sequence[LayerBlob]) -> Manifest:

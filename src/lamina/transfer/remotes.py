@@ -21,7 +21,7 @@ class Remotes:
 
     registries: RegistryClient
     downloads: SharedWork[Digest, Layer]
-    uploads: SharedWork[tuple[str, Digest], None]
+    uploads: SharedWork[tuple[str, Digest], LayerBlob]
     compressions: SharedWork[Digest, LayerBlob]
     compression: Compression
     """What layers are compressed with that are here uncompressed: gzip, or zstd."""

@@ -1,0 +1,1 @@
+"""Engines and a registry, with everything between them that may go wrong."""
