@@ -27,7 +27,8 @@ def twins() -> tuple[Image, Image]:
 FIRST, SECOND = twins()
 COMMON = FIRST.id.hex[:2]
 # As many digits as tell them apart.
-UNIQUE = FIRST.id.hex[: len(commonprefix([FIRST.id.hex, SECOND.id.hex])) + 1]
+_SHARED = commonprefix([FIRST.id.hex, SECOND.id.hex])  # noqa: RUF071 - of characters
+UNIQUE = FIRST.id.hex[: len(_SHARED) + 1]
 MANIFEST = digest("manifest")
 
 
