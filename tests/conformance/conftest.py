@@ -3,10 +3,11 @@
 import itertools
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.conformance.engines import Backend, Opened, client_of, engine_in
+from tests.conformance.engines import Backend, Measure, client_of, engine_in
 from tests.conformance.stock import stock_archives
 from tests.conformance.wire import empty, load
 from tests.real.dockerd import Dockerd
@@ -37,19 +38,24 @@ def stocked(dockerd: Dockerd, lamina_daemon: LaminaDaemon) -> Iterator[tuple[Pat
         empty(socket)
 
 
+@pytest.fixture(scope="session")
+def given() -> dict[str, Any]:
+    """What dockerd gave for the scenarios so far."""
+    return {}
+
+
 @pytest.fixture(params=["dockerd", "client", "engine"])
-def backend(request: pytest.FixtureRequest, dockerd: Dockerd, tmp_path: Path) -> Backend:
-    """Each of the three backends, with dockerd as the measure of the other two."""
+def backend(
+    request: pytest.FixtureRequest, dockerd: Dockerd, given: dict[str, Any], tmp_path: Path
+) -> Backend:
+    """Each of the three backends, with dockerd as the measure."""
     numbers = itertools.count()
-
-    def measure() -> Opened:
-        return client_of(dockerd.socket)
-
-    match request.param:
-        case "dockerd":
-            return Backend("dockerd", measure, None)
-        case "client":
-            daemon: LaminaDaemon = request.getfixturevalue("lamina_daemon")
-            return Backend("client", lambda: client_of(daemon.socket), measure)
-        case _:
-            return Backend("engine", lambda: engine_in(tmp_path / str(next(numbers))), measure)
+    name: str = request.param
+    test = request.node.nodeid.replace(f"[{name}", "[", 1)
+    measure = Measure(lambda: client_of(dockerd.socket), test, given)
+    if name == "dockerd":
+        return Backend(name, measure.opened, measure)
+    if name == "client":
+        daemon: LaminaDaemon = request.getfixturevalue("lamina_daemon")
+        return Backend(name, lambda: client_of(daemon.socket), measure)
+    return Backend(name, lambda: engine_in(tmp_path / str(next(numbers))), measure)
