@@ -1,9 +1,9 @@
 """The SQLite database of a root: connections and transactions.
 
-All writing happens on one thread of our own through one connection, a transaction at a time, each a
-plain function: nothing can be awaited half-way, and the event loop never waits for a lock or an fsync.
-SQLAlchemy's synchronous Core is used for it, not aiosqlite, which would cost a change of threads per
-statement instead of one per transaction.
+All writing happens on one thread of our own through one connection, a transaction at a time, each
+a plain function: nothing can be awaited half-way, and the event loop never waits for a lock or an
+fsync. SQLAlchemy's synchronous Core is used for it, not aiosqlite, which would cost a change of
+threads per statement instead of one per transaction.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import OperationalError
@@ -22,7 +22,7 @@ from lamina.errors import Unavailable
 T = TypeVar("T")
 
 BUSY_TIMEOUT = 60.0
-"""Seconds a writer waits for another process before it gives up; sweeping a large root takes seconds."""
+"""Seconds a writer waits for another process; sweeping a large root takes seconds."""
 
 
 class Database:
@@ -36,16 +36,16 @@ class Database:
         self._watcher = sqlite3.connect(path, isolation_level=None)
 
     async def run(self, function: Callable[[Connection], T]) -> T:
-        """Run `function` in a write transaction; it commits when it returns, rolls back when it raises.
+        """Run `function` in a write transaction: committed if it returns, undone if it raises.
 
-        Raises Unavailable if another process holds the lock for longer than BUSY_TIMEOUT. A caller that
-        is cancelled still gets the transaction it started: it ends, one way or the other.
+        Raises Unavailable if another process holds the lock for longer than BUSY_TIMEOUT. A caller
+        that is cancelled still gets the transaction it started: it ends, one way or the other.
         """
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._thread, self._transact, function)
 
     def read(self, function: Callable[[Connection], T]) -> T:
-        """Run `function` in a read transaction of its own, on the calling thread; never waits for writers."""
+        """Run `function` in a read transaction, on the calling thread; never waits for writers."""
         with self._engine.connect() as connection:
             return function(connection)
 
@@ -88,7 +88,7 @@ def _create_engine(path: Path) -> Engine:
     engine = create_engine(f"sqlite:///{path}", poolclass=NullPool)
 
     @event.listens_for(engine, "connect")
-    def configure(connection: sqlite3.Connection, _record: Any) -> None:
+    def configure(connection: sqlite3.Connection, _record: object) -> None:
         # pysqlite's own transaction control would begin too late; see `begin` below.
         connection.isolation_level = None
         connection.execute(f"PRAGMA busy_timeout = {int(BUSY_TIMEOUT * 1000)}")
@@ -99,7 +99,7 @@ def _create_engine(path: Path) -> Engine:
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        # A transaction that reads first and writes later cannot wait for the lock (SQLITE_BUSY at once).
+        # One that reads first and writes later cannot wait for the lock (SQLITE_BUSY at once).
         writes = connection.get_execution_options().get("lamina_write", False)
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
