@@ -8,7 +8,7 @@ import gzip
 import json
 import lzma
 from bz2 import compress as bzip2
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from tests.conformance.stock import (
     BASE,
@@ -84,7 +84,7 @@ def with_links(image: Image, name: str) -> bytes:
     return layer(*entries)
 
 
-def in_reverse(files: Mapping[str, bytes], prefix: str = "") -> bytes:
+def in_reverse(files: dict[str, bytes], prefix: str = "") -> bytes:
     return tar_of({prefix + name: files[name] for name in reversed(files)})
 
 

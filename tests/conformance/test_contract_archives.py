@@ -21,7 +21,7 @@ from lamina.errors import (
     LaminaError,
     NotFound,
 )
-from lamina.progress import LayerProgress, Operation, StatusLine, StreamText
+from lamina.progress import Event, LayerProgress, Operation, StatusLine, StreamText
 from lamina.streams import ByteSource
 from tests.conformance.engines import Backend, EngineApi, load, names_of, plain, refused, saved
 from tests.conformance.stock import BASE, DANGLING, LABELLED, PLAIN, SECOND, family_archive
@@ -326,6 +326,7 @@ async def test_import_from_a_url(backend: Backend, tmp_path: Path) -> None:
 
         async def scenario(api: EngineApi) -> object:
             url = f"http://{address}/rootfs.tar"
+            events: list[Event] = []
             for source in (url, url.removeprefix("http://")):
                 operation = imported(api, None, from_src=source, repo="a")
                 events = [event async for event in operation]

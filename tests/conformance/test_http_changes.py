@@ -26,14 +26,13 @@ from tests.conformance.wire import Ask, Heard, assert_alike, comparable, send
 from tests.real.images import tar_of
 
 Sockets = tuple[Path, Path]
-Story_ = Mapping[str, Story]
 
 ALL = Ask("GET", "/images/json?all=1")
 IMAGE_ID = re.compile(r"sha256:[0-9a-f]{64}")
 
 
-def told(name: str, stories: Story_) -> Any:  # noqa: ANN401 - pytest's own type is not public
-    return pytest.mark.parametrize(name, list(stories.values()), ids=list(stories))
+def told(stories: Mapping[str, Story]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("story", list(stories.values()), ids=list(stories))
 
 
 class Smoother:
@@ -122,27 +121,27 @@ def assert_same(sockets: Sockets, story: Story, *, now: bool = False) -> None:
     assert_alike(heard, expected)
 
 
-@told("story", LOADS)
+@told(LOADS)
 def test_load(servers: Sockets, story: Story) -> None:
     assert_same(servers, story)
 
 
-@told("story", DELETES)
+@told(DELETES)
 def test_delete(servers: Sockets, story: Story) -> None:
     assert_same(servers, story)
 
 
-@told("story", TAGS)
+@told(TAGS)
 def test_tag(servers: Sockets, story: Story) -> None:
     assert_same(servers, story)
 
 
-@told("story", PRUNES)
+@told(PRUNES)
 def test_prune(servers: Sockets, story: Story) -> None:
     assert_same(servers, story)
 
 
-@told("story", IMPORTS)
+@told(IMPORTS)
 def test_import(servers: Sockets, story: Story) -> None:
     assert_same(servers, story, now=True)
 

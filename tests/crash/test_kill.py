@@ -17,6 +17,7 @@ import pytest
 from lamina.client import Client
 from lamina.engine import Engine
 from lamina.errors import LaminaError
+from lamina.image_api import ImageApi
 from tests.crash.wholeness import assert_all_can_go, assert_nothing_else, assert_whole
 from tests.crash.workload import Work, archives
 from tests.real.lamina_daemon import SOURCE, LaminaDaemon
@@ -107,7 +108,8 @@ async def test_a_daemon_and_a_library_on_one_root(
     with library:
         async with Client.connect(daemon.host) as client, Engine.open(daemon.root) as engine:
             async with asyncio.TaskGroup() as group:
-                for number, api in enumerate((client, client, engine)):
+                apis: tuple[ImageApi, ...] = (client, client, engine)
+                for number, api in enumerate(apis):
                     work = Work(api, random.Random(number))
                     group.create_task(work.run(25))
                 exit_status = await asyncio.to_thread(library.wait, 100)

@@ -345,6 +345,10 @@ def without_blobs(parts: dict[str, bytes]) -> None:
         del parts[path]
 
 
+def without_index(parts: dict[str, bytes]) -> None:
+    del parts["index.json"]
+
+
 def swapped(parts: dict[str, bytes]) -> None:
     """Every blob has another blob's bytes."""
     paths = [path for path in parts if path.startswith("blobs/")]
@@ -359,15 +363,11 @@ def one_bit(parts: dict[str, bytes]) -> None:
 
 
 LAYOUTS: dict[str, Case] = {
-    "no index.json": oci(lambda parts: parts.__delitem__("index.json")),
+    "no index.json": oci(without_index),
     "index.json is no JSON": oci(lambda parts: parts.update({"index.json": b"{"})),
     "index.json is a list": oci(lambda parts: parts.update({"index.json": b"[]"})),
     "index.json is nested deeply": oci(lambda parts: parts.update({"index.json": _DEEP})),
-    "no blobs": oci(
-        lambda parts: (
-            [parts.pop(path) for path in list(parts) if path.startswith("blobs/")] and None
-        )
-    ),
+    "no blobs": oci(without_blobs),
     "blobs are swapped": oci(swapped),
     "one bit is wrong": oci(one_bit),
     "manifest that is not there": index_with(digest="sha256:" + "0" * 64),
@@ -441,4 +441,4 @@ def cuts() -> dict[str, Case]:
         "at the start of the manifest": manifest_end - len(_FILES["manifest.json"]),
         "in the manifest": manifest_end - 10,
     }
-    return {name: (lambda place=place: _GOOD[:place]) for name, place in places.items()}
+    return {name: then(_GOOD[:place]) for name, place in places.items()}

@@ -87,7 +87,7 @@ async def test_import_refuses(victim: Victim, data: bytes) -> None:
 @pytest.mark.parametrize("case", ["gzip, cut", "zstd with a window of 2 GiB", "xz, then noise"])
 async def test_import_refuses_bad_compression(victim: Victim, case: str) -> None:
     body = CASES[f"archive: {case}"]()
-    operation = victim.api.image_create(from_src="-", input_image=source(body), repo="victim")  # type: ignore[arg-type]
+    operation = victim.api.image_create(from_src="-", input_image=source(body), repo="victim")
     await assert_refused(victim, operation)
 
 
