@@ -27,6 +27,7 @@ from lamina.records.changes import (
 from lamina.records.happenings import image_event
 from lamina.records.lookup import find_image
 from lamina.records.records import Transaction
+from lamina.registry.auth import BasicCredentialsMissing
 from lamina.registry.credentials import AuthConfig
 from lamina.registry.repository import Repository
 from lamina.transfer.images import image_record
@@ -79,18 +80,26 @@ async def pull_images(
     others in dockerd's words, CorruptData for content that is not what it should be.
     """
     reference = wanted.reference
+    named = not reference.is_bare
     try:
         repository = await remotes.registries.repository(
             reference, credentials=wanted.credentials, headers=wanted.headers
         )
         puller = _Puller(resources, remotes, wanted, repository)
-        if reference.is_bare:
+        if not named:
             tags = await repository.tags()
             # Every one of them, whether or not one before it was news.
             news = [await puller.pull(reference.with_tag(tag), report) for tag in tags]
             is_news = any(news)
         else:
             is_news = await puller.pull(reference, report)
+    except BasicCredentialsMissing as error:
+        # No 401, which would make docker's client ask for a password: so does a dockerd.
+        endpoint, *_ = await remotes.registries.endpoints(reference.domain)
+        what = f"manifests/{reference.digest or reference.tag}" if named else "tags/list"
+        url = endpoint.url(f"/{reference.path}/{what}")
+        method = "Get" if reference.tag is None or reference.digest is not None else "Head"
+        raise LaminaError(f'{method} "{url}": {error}') from error
     except LaminaError as error:
         raise explained(error, reference) from error
     text = "Downloaded newer image for" if is_news else "Image is up to date for"

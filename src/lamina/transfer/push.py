@@ -5,6 +5,7 @@ layers are compressed once, and a manifest is made of what that gave, as a docke
 """
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -269,15 +270,33 @@ def _ready(blob: LayerBlob) -> _GetBlob:
 def _make_manifest(image_id: Digest, config_size: int, blobs: Sequence[LayerBlob]) -> Manifest:
     """Docker's own kind, which every registry and client takes; only zstd needs OCI's."""
     if all(blob.media_type in _DOCKER_TYPES for blob in blobs):
-        return Manifest.build(
+        return _docker_manifest(
             Descriptor(mediatype.DOCKER_CONFIG, image_id, config_size),
             [Descriptor(_DOCKER_TYPES[b.media_type], b.digest, b.size) for b in blobs],
-            media_type=mediatype.DOCKER_MANIFEST,
         )
     return Manifest.build(
         Descriptor(mediatype.OCI_CONFIG, image_id, config_size),
         [Descriptor(blob.media_type, blob.digest, blob.size) for blob in blobs],
     )
+
+
+def _docker_manifest(config: Descriptor, layers: Sequence[Descriptor]) -> Manifest:
+    """Written as a dockerd writes it: one that pulls the image and pushes it keeps its digest."""
+
+    def entry(descriptor: Descriptor) -> dict[str, Any]:
+        return {
+            "mediaType": descriptor.media_type,
+            "size": descriptor.size,
+            "digest": str(descriptor.digest),
+        }
+
+    document = {
+        "schemaVersion": 2,
+        "mediaType": mediatype.DOCKER_MANIFEST,
+        "config": entry(config),
+        "layers": [entry(layer) for layer in layers],
+    }
+    return Manifest.parse(json.dumps(document, indent=3).encode())
 
 
 def _record(
