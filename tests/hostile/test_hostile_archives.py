@@ -12,7 +12,6 @@ from tests.hostile.cases import (
     BAD_LAYERS,
     BOMBS,
     CONFIGS,
-    LAYOUTS,
     LINKS,
     MANIFESTS,
     NO_ARCHIVES,
@@ -23,6 +22,7 @@ from tests.hostile.cases import (
     image_of,
 )
 from tests.hostile.conftest import Victim
+from tests.hostile.layouts import LAYOUTS
 from tests.hostile.tars import END, member, pax, record
 from tests.real.archives import docker_archive
 from tests.real.images import (
