@@ -1,6 +1,7 @@
 """One look at a layer while it streams by: its diff ID, its sizes, and whether it is sound."""
 
 import hashlib
+from concurrent.futures import Executor, Future
 from typing import Final
 
 import msgspec
@@ -16,6 +17,10 @@ __all__ = ["MAX_LAYER", "LayerScan", "ScannedLayer"]
 
 MAX_LAYER: Final = 1 << 40
 """Bytes of a layer's tar stream, unless the caller says otherwise."""
+
+
+_HASHED_AT_ONCE: Final = 1 << 20
+"""Bytes whose hashing is worth another thread."""
 
 
 class ScannedLayer(msgspec.Struct, frozen=True):
@@ -42,6 +47,8 @@ class LayerScan:
     that no path leads out of the layer, that hard links have targets, and the limits. `limit`
     bounds the uncompressed stream in bytes.
 
+    Given an executor as `hashing`, the content is hashed there while the next is decompressed.
+
     A plain blob's diff ID is its own digest, which the caller may be computing anyway: with
     `hash_plain=False` it is not computed again, and has to be given to `finish`.
     """
@@ -52,12 +59,17 @@ class LayerScan:
         limit: int = MAX_LAYER,
         limits: FootprintLimits | None = None,
         hash_plain: bool = True,
+        hashing: Executor | None = None,
     ) -> None:
         self._limit = limit
         self._hash_plain = hash_plain
         self._footprint = Footprint(limits, error=unpack_error)
         self._scanner = TarScanner(self._on_entry, error=unpack_error)
         self._hash = hashlib.sha256()
+        self._executor = hashing
+        self._unhashed: list[bytes | memoryview] = []
+        self._unhashed_size = 0
+        self._hashed: Future[None] | None = None
         self._hashing = True
         self._prefix = b""
         self._decompressor: Decompressor | None = None
@@ -76,19 +88,25 @@ class LayerScan:
             self._begin(self._prefix + bytes(data[:PREFIX_SIZE]))
         self._take(data)
 
+    def close(self) -> None:
+        """Say that the blob ends here. Raises InvalidLayer if it is not complete."""
+        if self._decompressor is None:
+            self._begin(self._prefix)
+        assert self._decompressor is not None
+        self._decompressor.close()
+        self._scanner.close()
+
     def finish(self, *, blob_digest: Digest | None = None) -> ScannedLayer:
-        """Say that the blob ends here, and return what it was.
+        """Close, and return what the blob was.
 
         `blob_digest` is the sha256 digest of what was fed, needed for a plain blob that was not
         hashed here and else not looked at. Raises InvalidLayer if the blob is not complete.
         """
-        if self._decompressor is None:
-            self._begin(self._prefix)
-        decompressor = self._decompressor
-        assert decompressor is not None
-        decompressor.close()
-        self._scanner.close()
+        self.close()
+        assert self._decompressor is not None
         if self._hashing:
+            self._hand_over()
+            self._wait()
             diff_id = Digest.from_hasher(self._hash)
         elif blob_digest is None:
             raise ValueError("the digest of a plain blob that was not hashed here is missing")
@@ -99,7 +117,7 @@ class LayerScan:
             size=self._scanner.size,
             unpacked_size=self._footprint.total,
             entries=self._scanner.entries,
-            compression=decompressor.kind,
+            compression=self._decompressor.kind,
         )
 
     def _begin(self, prefix: bytes) -> None:
@@ -113,8 +131,33 @@ class LayerScan:
         assert self._decompressor is not None
         for piece in self._decompressor.feed(data):
             if self._hashing:
-                self._hash.update(piece)
+                self._take_hash(piece)
             self._scanner.feed(piece)
+
+    def _take_hash(self, piece: bytes | memoryview) -> None:
+        # What is the caller's own may change when we return: only what was decompressed waits.
+        if self._executor is None or self.compression is Compression.PLAIN:
+            self._hash.update(piece)
+            return
+        self._unhashed.append(piece)
+        self._unhashed_size += len(piece)
+        if self._unhashed_size >= _HASHED_AT_ONCE:
+            self._hand_over()
+
+    def _hand_over(self) -> None:
+        self._wait()
+        pieces, self._unhashed, self._unhashed_size = self._unhashed, [], 0
+        if pieces and self._executor is not None:
+            self._hashed = self._executor.submit(self._hash_all, pieces)
+
+    def _wait(self) -> None:
+        hashed, self._hashed = self._hashed, None
+        if hashed is not None:
+            hashed.result()
+
+    def _hash_all(self, pieces: list[bytes | memoryview]) -> None:
+        for piece in pieces:
+            self._hash.update(piece)
 
     def _on_entry(self, header: TarHeader) -> bool:
         self._footprint.add(header)

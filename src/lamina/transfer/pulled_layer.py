@@ -40,7 +40,12 @@ _MEDIA_TYPES: Final = {
 
 
 async def pull_layer(
-    blobs: BlobStore, repository: Repository, descriptor: Descriptor, tell: Tell
+    blobs: BlobStore,
+    repository: Repository,
+    descriptor: Descriptor,
+    tell: Tell,
+    *,
+    hashing: Executor | None = None,
 ) -> Layer:
     """Download a layer's blob and publish it; the caller has protected it by a lease.
 
@@ -48,7 +53,7 @@ async def pull_layer(
     """
     for is_last in (False, True):
         try:
-            return await _attempt(blobs, repository, descriptor, tell)
+            return await _attempt(blobs, repository, descriptor, tell, hashing)
         except DigestMismatch as error:
             # Something on the way, or on this disk, may have been at fault.
             if is_last:
@@ -59,16 +64,20 @@ async def pull_layer(
 
 
 async def _attempt(
-    blobs: BlobStore, repository: Repository, descriptor: Descriptor, tell: Tell
+    blobs: BlobStore,
+    repository: Repository,
+    descriptor: Descriptor,
+    tell: Tell,
+    hashing: Executor | None,
 ) -> Layer:
     digest, size = descriptor.digest, descriptor.size
-    scan = _Scan(digest)
+    scan = _Scan(digest, hashing)
     try:
         ingest = blobs.ingest(str(digest), expected=digest, size=size, kept=scan.feed)
         writer = await ingest.__aenter__()
     except Conflict:
         # Another process is at it. What this one gets then cannot be taken up again.
-        scan = _Scan(digest)
+        scan = _Scan(digest, hashing)
         ingest = blobs.ingest(expected=digest, size=size)
         writer = await ingest.__aenter__()
     try:
@@ -104,9 +113,9 @@ class _Scan:
     What is wrong inside of a blob matters only if the blob is the one that was asked for.
     """
 
-    def __init__(self, digest: Digest) -> None:
+    def __init__(self, digest: Digest, hashing: Executor | None) -> None:
         # A blob's own digest is its diff ID if it is plain, and of the algorithm of those.
-        self._scan = LayerScan(hash_plain=digest.algorithm != "sha256")
+        self._scan = LayerScan(hash_plain=digest.algorithm != "sha256", hashing=hashing)
         self._error: InvalidLayer | None = None
 
     def feed(self, data: bytes) -> None:

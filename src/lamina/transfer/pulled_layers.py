@@ -78,7 +78,9 @@ class LayerPuller:
     async def _pull_one(self, descriptor: Descriptor, report: Report) -> Layer:
         async def work(tell: Tell) -> Layer:
             blobs, records = self._resources.blobs, self._resources.records
-            layer = await pull_layer(blobs, self._repository, descriptor, tell)
+            layer = await pull_layer(
+                blobs, self._repository, descriptor, tell, hashing=self._remotes.hashing
+            )
             now = self._resources.now()
             changes = (
                 PutLayer(layer),

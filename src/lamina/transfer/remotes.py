@@ -1,6 +1,7 @@
 """What pull and push share beside the engine's parts: registries, and work done once for many."""
 
 import os
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
 
@@ -23,6 +24,7 @@ class Remotes:
     downloads: SharedWork[Digest, Layer]
     uploads: SharedWork[tuple[str, Digest], LayerBlob]
     compressions: SharedWork[Digest, LayerBlob]
+    hashing: Executor
     compression: Compression
     """What layers are compressed with that are here uncompressed: gzip, or zstd."""
 
@@ -36,10 +38,12 @@ class Remotes:
         compression: Compression = Compression.GZIP,
     ) -> "Remotes":
         """With so many layers at a time."""
+        processors = len(os.sched_getaffinity(0))
         return cls(
             registries,
             SharedWork(downloads),
             SharedWork(uploads),
-            SharedWork(len(os.sched_getaffinity(0))),
+            SharedWork(processors),
+            ThreadPoolExecutor(processors, thread_name_prefix="layer-hash"),
             compression,
         )

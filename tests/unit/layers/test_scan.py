@@ -3,6 +3,7 @@ import gzip
 import hashlib
 import lzma
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from backports import zstd
@@ -124,3 +125,16 @@ def test_errors_are_worded_as_a_dockerd_words_them(blob: bytes, words: str) -> N
     with pytest.raises(InvalidLayer) as caught:
         scanned(blob)
     assert str(caught.value) == words
+
+
+@pytest.mark.parametrize("piece", [1, 4096, 1 << 20])
+def test_hashing_in_another_thread_gives_the_same(piece: int) -> None:
+    large = [(f"file{number}", FILE, bytes([number]) * 300_000) for number in range(12)]
+    blob = gzip.compress(archive(large) if piece > 1 else RAW)
+    with ThreadPoolExecutor(1) as hashing:
+        scans = LayerScan(), LayerScan(hashing=hashing)
+        for scan in scans:
+            for start in range(0, len(blob), piece):
+                scan.feed(blob[start : start + piece])
+        alone, together = (scan.finish() for scan in scans)
+    assert together == alone
