@@ -34,6 +34,9 @@ MAX_MEMBERS: Final = 100_000
 MAX_NAMES: Final = 8 << 20
 """Characters of all members' paths and links."""
 
+_EARLY: Final = 64 << 10
+"""Bytes of a file that are held in memory until it looks like a layer."""
+
 _PROGRESS_STEP: Final = 512 << 10
 """Bytes of a layer between two reports at least; of a large one a hundredth, as dockerd does it."""
 
@@ -89,6 +92,7 @@ class ArchiveIntake:
         self._entry: TarHeader | None = None
         self._beginning = bytearray()
         self._member: _MemberIntake | None = None
+        self._published: set[Digest] = set()
 
     def feed(self, data: bytes) -> None:
         """Take the next bytes of the archive. Raises CorruptData."""
@@ -194,6 +198,11 @@ class ArchiveIntake:
     def publish(self, writer: BlobWriter, digest: Digest) -> None:
         """Make a written blob visible."""
         self.wait(self._coming.publish(writer, digest))
+        self._published.add(digest)
+
+    def has_published(self, digest: Digest) -> bool:
+        """Whether another member was the same blob."""
+        return digest in self._published
 
     def claimed_diff_id(self, path: str) -> Digest | None:
         """What the members so far say about the layer at `path`."""
@@ -244,6 +253,56 @@ class _DocumentIntake:
         self._raw.clear()
 
 
+class _LateWriter:
+    """A blob's writer that is opened for what is long, or sound and new: not for every small file.
+
+    An archive may hold a hundred thousand files that are no layers, or all the same.
+    """
+
+    def __init__(self, archive: ArchiveIntake, blob: Digest | None) -> None:
+        self._archive = archive
+        self._blob = blob
+        self._early: list[bytes] = []
+        self._offset = 0
+        self._stack = AsyncExitStack()
+        self._writer: BlobWriter | None = None
+
+    @property
+    def offset(self) -> int:
+        return self._offset
+
+    def write_sync(self, data: bytes | memoryview) -> None:
+        self._offset += len(data)
+        if self._writer is None and self._offset <= _EARLY:
+            self._early.append(bytes(data))
+        else:
+            self._opened().write_sync(data)
+
+    def finish_sync(self) -> Digest:
+        if self._writer is None and self._blob is None:
+            digest = Digest.of(b"".join(self._early))
+            if self._archive.has_published(digest):
+                return digest
+        return self._opened().finish_sync()
+
+    def publish(self, digest: Digest) -> None:
+        """Make the written blob visible."""
+        if self._writer is not None:
+            self._archive.publish(self._writer, digest)
+
+    def close(self) -> None:
+        """Give up what was not published."""
+        if self._writer is not None:
+            self._archive.wait(self._stack.aclose())
+
+    def _opened(self) -> BlobWriter:
+        if self._writer is None:
+            self._writer = self._archive.open_writer(self._stack, self._blob)
+            early, self._early = b"".join(self._early), []
+            self._writer.write_sync(early)
+        return self._writer
+
+
 class _FileIntake:
     """Stores a member as a layer, until it turns out to be none.
 
@@ -260,8 +319,7 @@ class _FileIntake:
         self._next_report = self._step
         self._diff_id: Digest | None = None
         self._error: InvalidLayer | None = None
-        self._stack = AsyncExitStack()
-        self._writer = archive.open_writer(self._stack, blob)
+        self._writer = _LateWriter(archive, blob)
         self._layer = LayerIntake(self._writer, expected=blob)
 
     def take(self, data: memoryview) -> None:
@@ -283,16 +341,16 @@ class _FileIntake:
             layer = self._layer.finish()
         except InvalidLayer as error:
             if self._blob is not None:
-                self._archive.publish(self._writer, self._blob)
+                self._writer.publish(self._blob)
             self.close()
             return NoLayer(error, is_stored=self._blob is not None)
-        self._archive.publish(self._writer, layer.blob.digest)
+        self._writer.publish(layer.blob.digest)
         self.close()
         self._archive.tell(layer.diff_id, self._size, self._size)
         return layer
 
     def close(self) -> None:
-        self._archive.wait(self._stack.aclose())
+        self._writer.close()
 
     def _report(self, length: int) -> None:
         if self._taken == 0 and self._size > self._step:

@@ -1,9 +1,8 @@
 """One layer on its way in: stored as it comes, scanned meanwhile."""
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
-from lamina.content.store import BlobWriter
 from lamina.errors import InvalidLayer
 from lamina.layers.compression import PREFIX_SIZE, Compression, Decompressor, detect
 from lamina.layers.scan import MAX_LAYER, LayerScan
@@ -33,6 +32,20 @@ class StoredLayer:
         return Layer(self.diff_id, self.size, self.tar_size, (self.blob,))
 
 
+class LayerWriter(Protocol):
+    """What a `LayerIntake` needs of a blob's writer."""
+
+    @property
+    def offset(self) -> int:
+        """Bytes taken so far."""
+
+    def write_sync(self, data: bytes | memoryview) -> None:
+        """Append."""
+
+    def finish_sync(self) -> Digest:
+        """Verify and make durable, not yet visible."""
+
+
 class LayerIntake:
     """Feeds a layer's bytes to a blob's writer and to a scan; for use in a worker thread.
 
@@ -42,7 +55,7 @@ class LayerIntake:
     `finish`.
     """
 
-    def __init__(self, writer: BlobWriter, *, expected: Digest | None = None) -> None:
+    def __init__(self, writer: LayerWriter, *, expected: Digest | None = None) -> None:
         self._writer = writer
         self._is_named = expected is not None
         # A blob's own digest is its diff ID if it is a plain layer, and of the algorithm of those.
@@ -81,6 +94,9 @@ class LayerIntake:
             self._begin(self._prefix)
         if self._decompressor is not None:
             self._decompressor.close()
+        if not self._is_named:
+            # What is no layer is not worth the wait for the disk.
+            self._scan.close()
         digest = self._writer.finish_sync()
         if self._error is not None:
             raise self._error
