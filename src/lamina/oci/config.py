@@ -17,7 +17,7 @@ from lamina.oci.document import Document, received_as
 from lamina.oci.history import HistoryEntry
 from lamina.oci.platform import Platform
 from lamina.oci.rootfs import RootFS, chain_ids
-from lamina.oci.timestamp import format_timestamp, parse_timestamp
+from lamina.oci.timestamp import format_timestamp, is_timestamp, parse_timestamp
 
 __all__ = ["ContainerConfig", "Healthcheck", "HistoryEntry", "ImageConfig"]
 
@@ -64,6 +64,9 @@ class ImageConfig(
         config = jsontext.decode(_DECODER, raw, what="image configuration")
         if config.rootfs is _NO_ROOTFS:
             raise InvalidManifest("invalid image JSON, no RootFS key")
+        for text in (config.created_text, *(entry.created_text for entry in config.history)):
+            if text and not is_timestamp(text):
+                raise InvalidManifest(f'parsing time "{text:.64}": not of RFC 3339')
         return received_as(raw, config)
 
     @staticmethod

@@ -46,7 +46,9 @@ def decode(decoder: msgspec.json.Decoder[T], raw: bytes, *, what: str) -> T:
             return decoder.decode(msgspec.json.encode(_without_nulls(msgspec.json.decode(raw))))
     except RecursionError:
         raise InvalidManifest(f"invalid {what}: nested too deeply") from None
-    except (msgspec.DecodeError, UnicodeDecodeError, InvalidDigest) as error:
+    except UnicodeDecodeError as error:
+        raise InvalidManifest(f"invalid {what}: not UTF-8") from error
+    except (msgspec.DecodeError, InvalidDigest) as error:
         raise InvalidManifest(f"invalid {what}: {error}") from error
 
 

@@ -13,6 +13,10 @@ ZERO_UNIX: Final = -62135596800
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _FRACTION = re.compile(r"\.([0-9]+)")
+_READ_BY_GO = re.compile(
+    r"[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])"
+    r"T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]+)?(?:Z|[+-][0-9]{2}:[0-9]{2})"
+)
 _UTC_OFFSET = re.compile(r"[+-]00:00\Z")
 _RFC3339 = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?"
@@ -28,6 +32,11 @@ def parse_timestamp(text: str) -> datetime | None:
         return datetime.fromisoformat(text)
     except ValueError:
         return None
+
+
+def is_timestamp(text: str) -> bool:
+    """Whether `text` has the form that Go reads: any year, offset and number of digits."""
+    return _READ_BY_GO.fullmatch(text) is not None
 
 
 def format_timestamp(moment: datetime) -> str:

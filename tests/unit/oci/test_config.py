@@ -80,6 +80,13 @@ def test_a_minimal_configuration_of_oci() -> None:
     assert b'"config"' not in msgspec.structs.replace(parsed).raw
 
 
+@pytest.mark.parametrize("text", ["yesterday", "2020-01-01", "2020-13-01T00:00:00Z"])
+def test_times_that_are_none_are_refused_as_dockerd_does(text: str) -> None:
+    for raw in (config(created=text), config(history=[{"created": text}])):
+        with pytest.raises(InvalidManifest, match=f'^parsing time "{text}"'):
+            ImageConfig.parse(raw)
+
+
 def test_platform_of_windows() -> None:
     raw = config(os="windows", **{"os.version": "10.0", "os.features": ["win32k"]})
     assert ImageConfig.parse(raw).platform == Platform("windows", "", "", "10.0", ("win32k",))

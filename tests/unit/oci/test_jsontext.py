@@ -79,6 +79,15 @@ def test_encode_escapes_as_go_does(text: str, written: bytes) -> None:
     assert jsontext.encode(Note(text)) == b'{"text":"' + written + b'","about":null}'
 
 
+def test_encode_sorts_maps_as_go_does() -> None:
+    assert jsontext.encode({"b": {"d": 1, "c": 2}, "a": []}) == b'{"a":[],"b":{"c":2,"d":1}}'
+
+
+def test_what_is_no_utf8_is_named_so() -> None:
+    with pytest.raises(InvalidManifest, match=r"^invalid note: not UTF-8$"):
+        jsontext.decode(DECODER, b'{"text": "\xff\xfe"}', what="note")
+
+
 @given(st.text(st.characters(exclude_categories=["Cs"])), st.none() | st.just(A))
 def test_round_trip(text: str, about: Digest | None) -> None:
     raw = jsontext.encode(Note(text, about))

@@ -9,6 +9,7 @@ from lamina.oci.timestamp import (
     as_go_prints,
     format_timestamp,
     format_unix,
+    is_timestamp,
     parse_timestamp,
     parse_unix,
 )
@@ -73,6 +74,37 @@ def test_format(moment: datetime, text: str) -> None:
 @given(st.datetimes(min_value=datetime(2, 1, 1), timezones=st.just(UTC)))  # noqa: DTZ001
 def test_round_trip(moment: datetime) -> None:
     assert parse_timestamp(format_timestamp(moment)) == moment
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        ZERO,
+        "0000-01-01T00:00:00Z",
+        "2020-02-29T23:59:59.1234567891Z",
+        "2020-01-01T00:00:00+25:00",
+    ],
+)
+def test_times_that_a_dockerd_takes(text: str) -> None:
+    assert is_timestamp(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "yesterday",
+        "2020-01-01",
+        "2020-13-01T00:00:00Z",
+        "2020-01-32T00:00:00Z",
+        "2020-01-01T24:00:00Z",
+        "2020-01-01T00:00:00",
+        "2020-01-01T00:00:00.Z",
+        "2020-01-01T00:00:00Z ",
+    ],
+)
+def test_texts_that_are_no_times(text: str) -> None:
+    assert not is_timestamp(text)
 
 
 @pytest.mark.parametrize(
