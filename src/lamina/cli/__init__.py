@@ -70,8 +70,6 @@ def main() -> NoReturn:
     """Run the command line; an error on purpose is one line on stderr and status 1."""
     try:
         lamina()
-    except LaminaError as error:
-        click.echo(f"lamina: {error}", err=True)
-    except OSError as error:
-        click.echo(f"lamina: {error}", err=True)
+    except (LaminaError, OSError) as error:
+        click.echo(f"Error: {error}", err=True)
     sys.exit(1)

@@ -47,7 +47,7 @@ def test_a_daemon_that_cannot_start_says_why(tmp_path: Path, text: str, message:
     config.write_text(text)
     done = lamina("serve", "--root", str(tmp_path / "root"), "--config", str(config))
     assert done.returncode == 1
-    assert done.stderr.splitlines()[-1].startswith("lamina: ")
+    assert done.stderr.splitlines()[-1].startswith("Error: ")
     assert message in done.stderr.splitlines()[-1]
     assert "Traceback" not in done.stderr
 
