@@ -91,6 +91,11 @@ class TarHeader(msgspec.Struct, frozen=True, gc=False):
     """Offset of its data."""
     stored: int
     """Bytes of data in the stream, without the padding."""
+    fragments: tuple[tuple[int, int], ...] | None = None
+    """Offset and length in the content of each stored piece of a sparse entry, unchecked.
+
+    None if the entry is not sparse, or its data begins with the map (PAX form 1.0).
+    """
 
 
 class Owner(msgspec.Struct, frozen=True, gc=False):
@@ -225,11 +230,12 @@ _SUSPECT: Final = frozenset(("", ".", "/"))
 def pax_records(raw: bytes) -> dict[str, bytes]:
     """Parse the records of an extended header: length, blank, key, ``=``, value, newline.
 
-    Of several records of one key the last wins, so of the map of GNU's oldest sparse form, whose
-    keys repeat, only the end is left.
+    Of several records of one key the last wins. The map of GNU's oldest sparse form, whose keys
+    repeat, is put together as the next form has it, under ``GNU.sparse.map``.
     Raises ValueError.
     """
     records: dict[str, bytes] = {}
+    sparse: list[bytes] = []
     at = 0
     while at < len(raw):
         space = raw.find(b" ", at, at + 8)
@@ -242,11 +248,18 @@ def pax_records(raw: bytes) -> dict[str, bytes]:
         key, value = raw[space + 1 : equals], raw[equals + 1 : end - 1]
         if 0 in (value if key in _TEXT_KEYS else key):
             raise ValueError("NUL in an extended header record")
+        if key in _SPARSE_KEYS:
+            if (len(sparse) % 2 == 1) != (key == b"GNU.sparse.numbytes") or b"," in value:
+                raise ValueError("broken map of a sparse file")
+            sparse.append(value)
         records[key.decode("utf-8", "surrogateescape")] = value
         at = end
+    if sparse:
+        records["GNU.sparse.map"] = b",".join(sparse)
     return records
 
 
+_SPARSE_KEYS: Final = frozenset((b"GNU.sparse.offset", b"GNU.sparse.numbytes"))
 _TEXT_KEYS: Final = frozenset((b"path", b"linkpath", b"uname", b"gname"))
 
 

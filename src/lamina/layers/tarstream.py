@@ -16,6 +16,7 @@ from typing import Final
 from msgspec import structs
 
 from lamina.errors import InvalidLayer, LaminaError
+from lamina.layers.sparse import MAX_FRAGMENTS, gnu_fragments, pax_fragments
 from lamina.layers.tarheader import (
     BLOCK,
     NO_XATTRS,
@@ -108,6 +109,7 @@ class TarScanner:
         self._long_link: str | None = None
         self._zero_seen = False
         self._sparse: TarHeader | None = None
+        self._fragments: list[tuple[int, int]] = []
 
     def feed(self, data: bytes | bytearray | memoryview) -> None:
         """Parse the next bytes of the stream. Raises the error for a broken stream."""
@@ -246,7 +248,12 @@ class TarScanner:
         if records:
             header = _with_records(header, records)
         if type == _GNU_SPARSE:
-            header = structs.replace(header, size=number(block[483:495]), sparse=True)
+            header = structs.replace(
+                header,
+                size=number(block[483:495]),
+                sparse=True,
+                fragments=gnu_fragments(block[386:482]),
+            )
         if header.size < 0 or header.stored < 0:
             raise ValueError("negative size")
         return header
@@ -329,14 +336,22 @@ class TarScanner:
                 self._start = None
 
     def _sparse_map(self, block: bytes, at: int) -> None:
-        """Skip a block of the map that continues GNU's old sparse header; 504 tells of another."""
-        if block[504]:
-            return
+        """Take a block of the map that continues GNU's old sparse header; 504 tells of another."""
         header = self._sparse
         assert header is not None
+        try:
+            self._fragments += gnu_fragments(block[:504])
+        except ValueError as broken:
+            raise self._invalid(str(broken), at) from broken
+        if len(self._fragments) > MAX_FRAGMENTS:
+            raise self._invalid("too large a map of a sparse file", at)
+        if block[504]:
+            return
+        fragments = (header.fragments or ()) + tuple(self._fragments)
         self._sparse = None
+        self._fragments = []
         self._blocks = self._header
-        self._deliver(structs.replace(header, offset=at + BLOCK))
+        self._deliver(structs.replace(header, offset=at + BLOCK, fragments=fragments))
 
 
 def _with_records(header: TarHeader, records: Mapping[str, bytes]) -> TarHeader:
@@ -344,6 +359,7 @@ def _with_records(header: TarHeader, records: Mapping[str, bytes]) -> TarHeader:
     mtime = records.get("mtime")
     size = stored = 0
     sparse = False
+    fragments = header.fragments
     if header.type not in _WITHOUT_DATA:
         size = stored = _number_record(records, "size", header.stored)
         # In all three forms of GNU's sparse files the size is that of the map and the fragments.
@@ -351,11 +367,14 @@ def _with_records(header: TarHeader, records: Mapping[str, bytes]) -> TarHeader:
             if records.get(key):
                 size = _number_record(records, key, size)
                 sparse = True
+        if sparse and records.get("GNU.sparse.major", b"0") == b"0":
+            fragments = pax_fragments(records.get("GNU.sparse.map", b""))
     return structs.replace(
         header,
         size=size,
         stored=stored,
         sparse=sparse,
+        fragments=fragments,
         uid=_number_record(records, "uid", header.uid),
         gid=_number_record(records, "gid", header.gid),
         mtime_ns=nanoseconds(mtime) if mtime else header.mtime_ns,

@@ -1,0 +1,260 @@
+"""What has changed in a tree, as a layer: the same tree always gives the same bytes.
+
+Entries are sorted, each directory before what is in it; times are whole seconds (as dockerd writes
+them: fractions would cost a record each), with neither access nor change times; users and groups
+have numbers only; of the extended attributes ``security.capability`` alone is kept, as by dockerd;
+paths of one file are hard links to the first of them; removals are whiteouts in OCI form. Sockets
+are left out, since no tar can say them, and so are files whose names begin with ``.wh.``, which
+would remove others where the layer is unpacked.
+"""
+
+import errno
+import os
+import stat
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from lamina.layers.footprint import WHITEOUT_PREFIX
+from lamina.layers.index import OPAQUE_MARKER
+from lamina.layers.ownership import Ownership
+from lamina.layers.tarheader import NO_XATTRS, EntryType
+from lamina.layers.tarstream import MAX_PATH
+from lamina.layers.tarwriter import END, header_bytes, padding
+from lamina.layers.tree import Node, Tree
+
+__all__ = ["DiffOptions", "difference_tar", "upper_tar"]
+
+_CHUNK: Final = 1 << 20
+_TYPES: Final = {
+    stat.S_IFREG: EntryType.REGULAR,
+    stat.S_IFDIR: EntryType.DIRECTORY,
+    stat.S_IFLNK: EntryType.SYMLINK,
+    stat.S_IFCHR: EntryType.CHARACTER_DEVICE,
+    stat.S_IFBLK: EntryType.BLOCK_DEVICE,
+    stat.S_IFIFO: EntryType.FIFO,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiffOptions:
+    """How a tree is read."""
+
+    ownership: Ownership = Ownership.SET
+    overlay_xattrs: str = "trusted.overlay."
+    """Prefix of overlayfs's attributes, as in `ApplyOptions`."""
+    owner: Callable[[int, int], tuple[int, int]] | None = None
+    """Maps the owner and group found on disk to those the layer shall have."""
+
+
+def upper_tar(upper: int, options: DiffOptions | None = None) -> Iterator[bytes]:
+    """The layer that an overlay's upper directory, open as `upper`, makes over the lower ones.
+
+    Comes in pieces of at most a MiB. Raises OSError, also for a path longer than Linux can open.
+    """
+    options = options or DiffOptions()
+    tree = Tree(upper, options.ownership)
+    try:
+        writer = _Writer(tree, options)
+        for node in _all_below(tree):
+            if node.type == stat.S_IFCHR and node.major == node.minor == 0:
+                yield writer.whiteout(node.path, node.mtime_ns)
+                continue
+            yield from writer.entry(node)
+            if node.is_directory and tree.xattr(node.path, f"{options.overlay_xattrs}opaque") in {
+                b"y",
+                b"Y",
+            }:
+                yield writer.marker(f"{node.path}/{OPAQUE_MARKER}", node.mtime_ns)
+        yield END
+    finally:
+        tree.close()
+
+
+def difference_tar(lower: int, upper: int, options: DiffOptions | None = None) -> Iterator[bytes]:
+    """The layer that makes the tree open as `upper` out of the one open as `lower`.
+
+    A file counts as the same if its type, owner, mode, size, time, device, link target and
+    capability are; its content is not compared. A directory that is there only for what has changed
+    below it comes along, so that its time can be kept.
+    """
+    options = options or DiffOptions()
+    old, new = Tree(lower, options.ownership), Tree(upper, options.ownership)
+    try:
+        writer = _Writer(new, options)
+        # Directories on the way to here that nothing has been written for yet.
+        unsaid: list[Node] = []
+        for found in _changes(old, new):
+            path = found if isinstance(found, str) else found.path
+            while unsaid and not path.startswith(f"{unsaid[-1].path}/"):
+                unsaid.pop()
+            if not isinstance(found, str) and found.is_directory:
+                before = old.node(found.path)
+                if before is not None and _same(old, before, new, found):
+                    unsaid.append(found)
+                    continue
+            for above in unsaid:
+                yield from writer.entry(above)
+            unsaid.clear()
+            if isinstance(found, str):
+                yield writer.whiteout(found, 0)
+            else:
+                yield from writer.entry(found)
+        yield END
+    finally:
+        old.close()
+        new.close()
+
+
+def _all_below(tree: Tree) -> Iterator[Node]:
+    ahead = [_children(tree, "")]
+    while ahead:
+        node = next(ahead[-1], None)
+        if node is None:
+            ahead.pop()
+            continue
+        yield node
+        if node.is_directory:
+            ahead.append(_children(tree, node.path))
+
+
+def _names(tree: Tree, path: str) -> list[str]:
+    return [name for name in tree.names(path) if not name.startswith(WHITEOUT_PREFIX)]
+
+
+def _children(tree: Tree, path: str) -> Iterator[Node]:
+    for name in _names(tree, path):
+        node = tree.node(f"{path}/{name}" if path else name)
+        if node is not None:
+            yield node
+
+
+def _changes(old: Tree, new: Tree) -> Iterator[Node | str]:
+    """Yield all directories and what is new or other in them; for what is gone its path."""
+    ahead = [_changed_children(old, new, "")]
+    while ahead:
+        found = next(ahead[-1], None)
+        if found is None:
+            ahead.pop()
+            continue
+        yield found
+        if isinstance(found, Node) and found.is_directory:
+            ahead.append(_changed_children(old, new, found.path))
+
+
+def _changed_children(old: Tree, new: Tree, path: str) -> Iterator[Node | str]:
+    before = set(_names(old, path))
+    now = _names(new, path)
+    gone = before.difference(now)
+    for name in sorted(gone.union(now), key=os.fsencode):
+        below = f"{path}/{name}" if path else name
+        if name in gone:
+            yield below
+            continue
+        node = new.node(below)
+        if node is None:
+            continue
+        there = old.node(below) if name in before else None
+        if node.is_directory or there is None or not _same(old, there, new, node):
+            yield node
+
+
+def _same(old: Tree, before: Node, new: Tree, now: Node) -> bool:
+    if (before.mode, before.uid, before.gid) != (now.mode, now.uid, now.gid):
+        return False
+    if now.is_directory:
+        return True
+    if now.type == stat.S_IFLNK:
+        return old.target(now.path) == new.target(now.path)
+    return (before.size, before.mtime_ns, before.major, before.minor) == (
+        now.size,
+        now.mtime_ns,
+        now.major,
+        now.minor,
+    ) and (now.type != stat.S_IFREG or old.capability(now.path) == new.capability(now.path))
+
+
+class _Writer:
+    """Turns nodes into entries."""
+
+    def __init__(self, tree: Tree, options: DiffOptions) -> None:
+        self._tree = tree
+        self._owner = options.owner
+        # The first path of each file that has several.
+        self._first: dict[tuple[int, int], str] = {}
+
+    def whiteout(self, path: str, mtime_ns: int) -> bytes:
+        above, _, name = path.rpartition("/")
+        marker = f"{WHITEOUT_PREFIX}{name}"
+        return self.marker(f"{above}/{marker}" if above else marker, mtime_ns)
+
+    def marker(self, path: str, mtime_ns: int) -> bytes:
+        return header_bytes(path, mode=0o600, mtime_ns=_seconds(mtime_ns))
+
+    def entry(self, node: Node) -> Iterator[bytes]:
+        """Yield the header and the data of a path; nothing if it cannot be in a layer."""
+        path = node.path
+        if len(path) > MAX_PATH:
+            raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG), path[:255])
+        type = _TYPES.get(node.type)
+        if type is None:
+            return
+        first = self._first.get(node.inode) if node.inode is not None else None
+        if first is not None:
+            yield self._header(node, EntryType.HARD_LINK, link=first)
+            return
+        if type is EntryType.REGULAR:
+            fd = self._tree.open(path)
+            if fd is None:
+                return
+            try:
+                yield from self._file(node, fd)
+            finally:
+                os.close(fd)
+        elif type is EntryType.SYMLINK:
+            target = self._tree.target(path)
+            if target is None:
+                return
+            yield self._header(node, type, link=target)
+        else:
+            yield self._header(node, type)
+        if node.inode is not None:
+            self._first[node.inode] = path
+
+    def _file(self, node: Node, fd: int) -> Iterator[bytes]:
+        # The header has to say a size before the data comes: what is written meanwhile is cut, or
+        # made up with zeros.
+        left = size = os.fstat(fd).st_size
+        yield self._header(node, EntryType.REGULAR, size=size)
+        while left:
+            piece = os.read(fd, min(left, _CHUNK)) or bytes(min(left, _CHUNK))
+            left -= len(piece)
+            yield piece
+        if size % 512:
+            yield padding(size)
+
+    def _header(self, node: Node, type: EntryType, *, size: int = 0, link: str = "") -> bytes:
+        uid, gid = node.uid, node.gid
+        if self._owner is not None:
+            uid, gid = self._owner(uid, gid)
+        device = type in {EntryType.CHARACTER_DEVICE, EntryType.BLOCK_DEVICE}
+        capability = None
+        if type is EntryType.REGULAR:
+            capability = self._tree.capability(node.path)
+        return header_bytes(
+            node.path,
+            type=type,
+            size=size,
+            mode=stat.S_IMODE(node.mode),
+            mtime_ns=_seconds(node.mtime_ns),
+            uid=uid,
+            gid=gid,
+            link=link,
+            major=node.major if device else 0,
+            minor=node.minor if device else 0,
+            xattrs=NO_XATTRS if capability is None else {"security.capability": capability},
+        )
+
+
+def _seconds(mtime_ns: int) -> int:
+    return mtime_ns // 1_000_000_000 * 1_000_000_000
