@@ -1,8 +1,9 @@
 """Lamina, a container-image engine: library, Docker-compatible daemon and typed client.
 
-The public names: `Engine` works on a data root in this process, `Client` speaks to any Docker Engine;
-both are an `ImageApi` and a `SystemApi`. `Reference` and `Digest` are the values they deal in, `errors`
-what they raise. They are imported when they are first used, so that ``import lamina`` costs nothing.
+The public names: `Engine` works on a data root in this process, `Client` speaks to any Docker
+Engine; both are an `ImageApi` and a `SystemApi`. `Reference` and `Digest` are the values they deal
+in, `errors` what they raise. They are imported when they are first used, so that ``import lamina``
+costs nothing.
 """
 
 from importlib import import_module

@@ -1,9 +1,10 @@
 """Wire types of the Docker Engine API, shared by the server and the client.
 
-Field names, JSON keys and key order are those of the Engine API v1.42 schemas, so that what a client
-re-indents and prints (`docker image inspect`) reads as it does against dockerd. Fields a version
-of the API lacks are removed or added in ``lamina.api.versions``, as are null for empty lists and
-``<none>`` for missing names in old versions: a program sees the same value whatever was spoken.
+Field names, JSON keys and key order are those of the Engine API v1.42 schemas, so that what a
+client re-indents and prints (`docker image inspect`) reads as it does against dockerd. Fields that
+a version of the API lacks are removed or added in ``lamina.api.versions``, as are null for empty
+lists and ``<none>`` for missing names in old versions: a program sees the same value whatever was
+spoken.
 """
 
 from typing import Any
@@ -18,7 +19,7 @@ class _Model(msgspec.Struct, rename="pascal"):
 
 
 class ImageSummary(_Model, kw_only=True):
-    """One row of ``GET /images/json`` (schema ImageSummary). Sizes in bytes, ``created`` in unix seconds.
+    """One row of ``GET /images/json`` (schema ImageSummary). Bytes; ``created`` in unix seconds.
 
     An image without names has empty lists; ``<none>:<none>`` is how the API below 1.43 writes that.
     """
@@ -56,7 +57,7 @@ class ImageMetadata(_Model, kw_only=True):
 
 
 class ImageInspect(_Model, kw_only=True):
-    """``GET /images/{name}/json`` (schema ImageInspect). ``created`` is RFC 3339 with nanoseconds."""
+    """``GET /images/{name}/json`` (schema ImageInspect). ``created`` is RFC 3339 to nanoseconds."""
 
     id: str
     repo_tags: list[str] = msgspec.field(default_factory=list)
@@ -65,7 +66,7 @@ class ImageInspect(_Model, kw_only=True):
     comment: str = ""
     created: str = "0001-01-01T00:00:00Z"
     container: str | msgspec.UnsetType = msgspec.UNSET
-    container_config: ContainerConfig | None | msgspec.UnsetType = msgspec.UNSET
+    container_config: ContainerConfig | msgspec.UnsetType | None = msgspec.UNSET
     docker_version: str = ""
     author: str = ""
     config: ContainerConfig | None = None
@@ -92,14 +93,14 @@ class HistoryResponseItem(_Model, kw_only=True):
 
 
 class ImageDeleteResponseItem(_Model, omit_defaults=True, kw_only=True):
-    """Either ``untagged`` (a familiar reference) or ``deleted`` (an image ID or a layer's chain ID)."""
+    """Either ``untagged`` (a familiar reference) or ``deleted`` (an image ID, a layer's chain ID)."""
 
     deleted: str = ""
     untagged: str = ""
 
 
 class ImagePruneResponse(_Model, kw_only=True):
-    """``POST /images/prune``; ``images_deleted`` is None where nothing was pruned, as Go encodes nil."""
+    """``POST /images/prune``; ``images_deleted`` is None if nothing was pruned, as Go encodes nil."""
 
     images_deleted: list[ImageDeleteResponseItem] | None = None
     space_reclaimed: int = 0
@@ -159,7 +160,7 @@ class EventActor(_Model, kw_only=True):
 
 
 class EventMessage(msgspec.Struct, kw_only=True):
-    """One message of ``GET /events``. ``time`` in unix seconds, ``time_nano`` in unix nanoseconds."""
+    """One message of ``GET /events``. ``time`` in unix seconds, ``time_nano`` in nanoseconds."""
 
     status: str | msgspec.UnsetType = msgspec.UNSET
     id: str | msgspec.UnsetType = msgspec.UNSET
@@ -230,7 +231,7 @@ class ComponentCommit(_Model, kw_only=True):
 
 
 class SystemInfo(_Model, kw_only=True):
-    """``GET /info`` (schema SystemInfo), the fields that an engine without swarm and volumes has."""
+    """``GET /info`` (schema SystemInfo): what an engine without swarm and volumes has of it."""
 
     id: str = msgspec.field(name="ID")
     containers: int = 0

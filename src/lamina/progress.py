@@ -1,8 +1,8 @@
 """Progress as typed events, and the operations that report it.
 
-An operation that takes its time (load, import, pull, push, build) gives an `Operation`: iterate it to
-see its events, or await it for its result alone. `lamina.api.messages` renders the events as Docker's
-JSON messages and reads them back; the command line draws them as bars.
+An operation that takes its time (load, import, pull, push, build) gives an `Operation`: iterate it
+to see its events, or await it for its result alone. `lamina.api.messages` renders the events as
+Docker's JSON messages and reads them back; the command line draws them as bars.
 """
 
 import asyncio
@@ -16,14 +16,14 @@ T = TypeVar("T")
 
 
 class StatusLine(msgspec.Struct, frozen=True, tag=True):
-    """A line of its own, such as ``Digest: sha256:…``; `id` names what it is about, if anything."""
+    """A line of its own, such as ``Digest: sha256:…``; `id` names what it is about, if it does."""
 
     text: str
     id: str | None = None
 
 
 class LayerProgress(msgspec.Struct, frozen=True, tag=True):
-    """What happens to one layer: `action` is Docker's word for it (``Downloading``, ``Pull complete``).
+    """What happens to one layer; `action` is Docker's word for it, such as ``Pull complete``.
 
     `current` and `total` are bytes; both None for a change of state without an amount.
     """
@@ -35,7 +35,7 @@ class LayerProgress(msgspec.Struct, frozen=True, tag=True):
 
 
 class StreamText(msgspec.Struct, frozen=True, tag=True):
-    """Text for the user's terminal as it stands, newline included (``Loaded image: busybox:latest\\n``)."""
+    """Text for the user's terminal as it stands, line end included."""
 
     text: str
 
@@ -55,11 +55,11 @@ Report = Callable[[Event], Awaitable[None]]
 
 
 class Operation(Generic[T]):
-    """A running operation: ``async for event in operation`` for its progress, ``await operation`` for its result.
+    """Work in progress: ``async for event in operation`` for events, ``await operation`` for the result.
 
-    The work starts when it is first iterated or awaited. Leaving the iteration early, or cancelling the
-    awaiting task, cancels the work. Events wait in a short queue, so a slow reader slows the work down
-    instead of filling memory. Errors of the work are raised to whoever iterates or awaits.
+    It starts when it is first iterated or awaited. Leaving the iteration early, or cancelling the
+    awaiting task, cancels the work. Events wait in a short queue, so a slow reader slows the work
+    down instead of filling memory. Errors of the work are raised to whoever iterates or awaits.
     """
 
     _QUEUE_LENGTH = 64

@@ -14,10 +14,12 @@ ByteSource = AsyncIterable[bytes] | BinaryIO | os.PathLike[str]
 
 
 class ByteStream(Protocol):
-    """Bytes to be sent: async-iterate the chunks; `size` is their sum where it is known beforehand."""
+    """Bytes to be sent: async-iterate the chunks."""
 
     @property
-    def size(self) -> int | None: ...
+    def size(self) -> int | None:
+        """The sum of the chunks in bytes, where it is known beforehand."""
+        ...
 
     def __aiter__(self) -> AsyncIterator[bytes]: ...
 
