@@ -93,14 +93,14 @@ class HistoryResponseItem(_Model, kw_only=True):
 
 
 class ImageDeleteResponseItem(_Model, omit_defaults=True, kw_only=True):
-    """Either ``untagged`` (a familiar reference) or ``deleted`` (an image ID, a layer's chain ID)."""
+    """``untagged`` (a familiar reference) or ``deleted`` (an image ID, a layer's chain ID)."""
 
     deleted: str = ""
     untagged: str = ""
 
 
 class ImagePruneResponse(_Model, kw_only=True):
-    """``POST /images/prune``; ``images_deleted`` is None if nothing was pruned, as Go encodes nil."""
+    """``POST /images/prune``; ``images_deleted`` is None if nothing was pruned."""
 
     images_deleted: list[ImageDeleteResponseItem] | None = None
     space_reclaimed: int = 0

@@ -55,7 +55,7 @@ Report = Callable[[Event], Awaitable[None]]
 
 
 class Operation(Generic[T]):
-    """Work in progress: ``async for event in operation`` for events, ``await operation`` for the result.
+    """Work in progress: iterate it for its events (``async for``), or await it for its result.
 
     It starts when it is first iterated or awaited. Leaving the iteration early, or cancelling the
     awaiting task, cancels the work. Events wait in a short queue, so a slow reader slows the work
