@@ -6,7 +6,7 @@ help:
 	@echo "make demo   real images through a real docker client on a Lamina daemon"
 	@echo "make test   every check: format, lint, types, room boundaries, tests"
 	@echo "make bench  Lamina beside dockerd, every row measured on both"
-	@echo "make clean  remove the virtual environment and caches"
+	@echo "make clean  remove the virtual environment, caches and downloads"
 
 demo:
 	@scripts/demo
@@ -20,4 +20,4 @@ bench:
 	@.venv/bin/python -m bench
 
 clean:
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv .sdists .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

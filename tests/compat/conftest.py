@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.compat.hub import Engines, engines_on_a_hub
 from tests.conformance.stock import stock_archives
 from tests.conformance.wire import empty, load
 from tests.real.docker_cli import DockerCli
@@ -58,3 +59,10 @@ def stocked(dockerd: Dockerd, lamina_daemon: LaminaDaemon) -> Iterator[tuple[Pat
     yield sockets
     for socket in sockets:
         empty(socket)
+
+
+@pytest.fixture(scope="session")
+def engines_on_hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engines]:
+    """Both engines, with a registry in the place of Docker Hub; for other people's tests."""
+    with engines_on_a_hub(tmp_path_factory.mktemp("hub")) as engines:
+        yield engines
