@@ -11,18 +11,19 @@ import re
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, TypeVar
 
 from lamina.content.store import BlobWriter
-from lamina.errors import DigestMismatch, InvalidArchive, InvalidLayer
-from lamina.layers.compression import PREFIX_SIZE, Compression, Decompressor, detect
+from lamina.errors import InvalidArchive
+from lamina.layers.compression import PREFIX_SIZE, Decompressor, detect
 from lamina.layers.scan import MAX_LAYER
 from lamina.layers.tarheader import BLOCK, EntryType, TarHeader
 from lamina.layers.tarstream import TarScanner
 from lamina.oci.digest import Digest, is_digest
 from lamina.transfer.incoming import Incoming
-from lamina.transfer.layer_intake import LayerIntake, StoredLayer
-from lamina.transfer.members import Document, Link, Member, Members, NoLayer
+from lamina.transfer.layer_intake import StoredLayer
+from lamina.transfer.member_intake import DocumentIntake, FileIntake, MemberIntake
+from lamina.transfer.members import Link, Member, Members
 
 T = TypeVar("T")
 
@@ -34,15 +35,7 @@ MAX_MEMBERS: Final = 100_000
 MAX_NAMES: Final = 8 << 20
 """Characters of all members' paths and links."""
 
-_EARLY: Final = 64 << 10
-"""Bytes of a file that are held in memory until it looks like a layer."""
-
-_PROGRESS_STEP: Final = 512 << 10
-"""Bytes of a layer between two reports at least; of a large one a hundredth, as dockerd does it."""
-
 _BLOB_PATH: Final = re.compile(r"blobs/([a-z0-9]+)/([0-9a-f]+)")
-_DIFF_ID_PATH: Final = re.compile(r"(?:blobs/sha256/)?([0-9a-f]{64})(?:\.tar)?")
-"""Where archives that do not compress put a layer, named by its diff ID."""
 _DOCUMENT_NAMES: Final = frozenset(("json", "repositories", "oci-layout"))
 _IGNORED_NAMES: Final = frozenset(("VERSION",))
 
@@ -91,7 +84,7 @@ class ArchiveIntake:
         self._decompressor: Decompressor | None = None
         self._entry: TarHeader | None = None
         self._beginning = bytearray()
-        self._member: _MemberIntake | None = None
+        self._member: MemberIntake | None = None
         self._published: set[Digest] = set()
 
     def feed(self, data: bytes) -> None:
@@ -175,7 +168,7 @@ class ArchiveIntake:
         self._add(self._member.end())
         self._member = None
 
-    def _member_intake(self, beginning: memoryview) -> "_MemberIntake":
+    def _member_intake(self, beginning: memoryview) -> MemberIntake:
         """What takes the member whose header came last and whose data begins so."""
         assert self._entry is not None
         path, size = self._entry.path, self._entry.size
@@ -183,13 +176,13 @@ class ArchiveIntake:
         named = blob is None and _is_document_name(path)
         # Many archives have names for configurations and manifests that tell nothing.
         if not named and (size > MAX_DOCUMENT or not _looks_like_json(beginning)):
-            return _FileIntake(self, path, blob, size)
+            return FileIntake(self, path, blob, size)
         self._documents_size += size
         if size > MAX_DOCUMENT or self._documents_size > MAX_DOCUMENTS:
             raise InvalidArchive(f"invalid archive: {path} is too large ({size} bytes)")
-        return _DocumentIntake(blob)
+        return DocumentIntake(blob)
 
-    # What a file's intake needs.
+    # What a file's intake needs; see `member_intake.Archive`.
 
     def open_writer(self, stack: AsyncExitStack, blob: Digest | None) -> BlobWriter:
         """A writer for a blob, closed with `stack`."""
@@ -218,155 +211,6 @@ class ArchiveIntake:
     def wait(self, work: Coroutine[Any, Any, T]) -> T:
         """Run `work` on the loop."""
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
-
-
-class _MemberIntake(Protocol):
-    """Takes the data of one member."""
-
-    def take(self, data: memoryview) -> None: ...
-
-    def end(self) -> Member: ...
-
-    def close(self) -> None: ...
-
-
-class _DocumentIntake:
-    """Keeps a JSON member; one that is named by a digest is checked against it."""
-
-    def __init__(self, blob: Digest | None) -> None:
-        self._blob = blob
-        self._raw = bytearray()
-
-    def take(self, data: memoryview) -> None:
-        self._raw += data
-
-    def end(self) -> Member:
-        raw = bytes(self._raw)
-        if self._blob is not None:
-            hasher = self._blob.hasher()
-            hasher.update(raw)
-            if (actual := Digest.from_hasher(hasher)) != self._blob:
-                raise DigestMismatch(self._blob, actual)
-        return Document(raw)
-
-    def close(self) -> None:
-        self._raw.clear()
-
-
-class _LateWriter:
-    """A blob's writer that is opened for what is long, or sound and new: not for every small file.
-
-    An archive may hold a hundred thousand files that are no layers, or all the same.
-    """
-
-    def __init__(self, archive: ArchiveIntake, blob: Digest | None) -> None:
-        self._archive = archive
-        self._blob = blob
-        self._early: list[bytes] = []
-        self._offset = 0
-        self._stack = AsyncExitStack()
-        self._writer: BlobWriter | None = None
-
-    @property
-    def offset(self) -> int:
-        return self._offset
-
-    def write_sync(self, data: bytes | memoryview) -> None:
-        self._offset += len(data)
-        if self._writer is None and self._offset <= _EARLY:
-            self._early.append(bytes(data))
-        else:
-            self._opened().write_sync(data)
-
-    def finish_sync(self) -> Digest:
-        if self._writer is None and self._blob is None:
-            digest = Digest.of(b"".join(self._early))
-            if self._archive.has_published(digest):
-                return digest
-        return self._opened().finish_sync()
-
-    def publish(self, digest: Digest) -> None:
-        """Make the written blob visible."""
-        if self._writer is not None:
-            self._archive.publish(self._writer, digest)
-
-    def close(self) -> None:
-        """Give up what was not published."""
-        if self._writer is not None:
-            self._archive.wait(self._stack.aclose())
-
-    def _opened(self) -> BlobWriter:
-        if self._writer is None:
-            self._writer = self._archive.open_writer(self._stack, self._blob)
-            early, self._early = b"".join(self._early), []
-            self._writer.write_sync(early)
-        return self._writer
-
-
-class _FileIntake:
-    """Stores a member as a layer, until it turns out to be none.
-
-    One that is named by a digest is stored even so: a manifest may refer to it.
-    """
-
-    def __init__(self, archive: ArchiveIntake, path: str, blob: Digest | None, size: int) -> None:
-        self._archive = archive
-        self._path = path
-        self._blob = blob
-        self._size = size
-        self._taken = 0
-        self._step = max(_PROGRESS_STEP, size // 100)
-        self._next_report = self._step
-        self._diff_id: Digest | None = None
-        self._error: InvalidLayer | None = None
-        self._writer = _LateWriter(archive, blob)
-        self._layer = LayerIntake(self._writer, expected=blob)
-
-    def take(self, data: memoryview) -> None:
-        if self._error is not None:
-            return
-        try:
-            self._layer.feed(data)
-        except InvalidLayer as error:
-            # Archives may hold other files: an error only if a manifest calls this one a layer.
-            self._error = error
-            self.close()
-            return
-        self._report(len(data))
-
-    def end(self) -> Member:
-        if self._error is not None:
-            return NoLayer(self._error)
-        try:
-            layer = self._layer.finish()
-        except InvalidLayer as error:
-            if self._blob is not None:
-                self._writer.publish(self._blob)
-            self.close()
-            return NoLayer(error, is_stored=self._blob is not None)
-        self._writer.publish(layer.blob.digest)
-        self.close()
-        self._archive.tell(layer.diff_id, self._size, self._size)
-        return layer
-
-    def close(self) -> None:
-        self._writer.close()
-
-    def _report(self, length: int) -> None:
-        if self._taken == 0 and self._size > self._step:
-            self._diff_id = self._archive.claimed_diff_id(self._path) or self._diff_id_by_path()
-        self._taken += length
-        if self._diff_id is None or not self._layer.is_sound:
-            return
-        if self._next_report <= self._taken < self._size:
-            self._next_report = self._taken + self._step
-            self._archive.tell(self._diff_id, self._taken, self._size)
-
-    def _diff_id_by_path(self) -> Digest | None:
-        match = _DIFF_ID_PATH.fullmatch(self._path)
-        if match is None or self._layer.compression is not Compression.PLAIN:
-            return None
-        return Digest.parse(f"sha256:{match[1]}")
 
 
 def _archive_error(why: str) -> InvalidArchive:
