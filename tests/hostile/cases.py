@@ -147,7 +147,7 @@ TARS: dict[str, Case] = {
     "absolute path": files(file("/tmp/lamina-escape", "x"), without="manifest.json"),
     "a name that is no UTF-8": then(member(b"\xff\xfe/layer.tar", b"x"), END),
     "a name of zero bytes": then(member(b"", b"x"), END),
-    "many members": lambda: chain(map(many_members, range(0, 2_000, 500)), [END]),
+    "many members": lambda: chain(map(many_members, range(0, 20_000, 500)), [END]),
 }
 
 MANIFESTS: dict[str, Case] = {
@@ -219,6 +219,7 @@ CONFIGS: dict[str, Case] = {
         rootfs={"type": "layers", "diff_ids": [PLAIN.diff_ids[0]] * 20_000}
     ),
     "history is a string": config_with(history="x"),
+    "the created time is none": config_with(created="yesterday"),
     "the container config is a string": config_with(config="x"),
 }
 

@@ -48,7 +48,7 @@ CASES = {
 }
 
 # What a message shows that was never meant for its reader.
-_INTERNALS = ("object has no attribute", "Traceback", "NoneType", "list index")
+_INTERNALS = ("object has no attribute", "Traceback", "NoneType", "list index", "codec can")
 
 
 async def pieces(body: Iterable[bytes]) -> AsyncIterator[bytes]:
