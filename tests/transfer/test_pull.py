@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -231,3 +232,22 @@ async def test_layers_that_are_not_those_of_the_configuration(
     with pytest.raises(InvalidManifest, match="layers from manifest don't match"):
         await engine.image_create(from_image=f"{proxy.address}/t/liar:2")
     assert await engine.image_list(all=True) == []
+
+
+async def test_what_nobody_takes_up_again_is_given_up(
+    tmp_path: Path, other: Engine, proxy: FaultProxy, registry: Registry
+) -> None:
+    image = image_of(1000, 2_700_000, seed="given up")
+    await put_image(other, image, f"{registry.address}/t/given-up:1")
+    large = large_blob(registry, 2_700_000)
+    proxy.faults = [Fault(on=rf"{BLOB}sha256:{large}", status=403, times=99)]
+    root = tmp_path / "given-up"
+    now = time.time_ns()
+    async with Engine.open(root, clock=lambda: now) as engine:
+        with pytest.raises(LaminaError):
+            await engine.image_create(from_image=f"{proxy.address}/t/given-up:1")
+    day = 24 * 3600 * 10**9
+    async with Engine.open(root, clock=lambda: now + 6 * day):
+        assert left_in(root)
+    async with Engine.open(root, clock=lambda: now + 8 * day):
+        assert [path for path in left_in(root) if "blobs" in path.parts] == []

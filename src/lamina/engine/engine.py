@@ -59,6 +59,9 @@ from lamina.transfer.remotes import DOWNLOADS, UPLOADS, Remotes
 from lamina.transfer.resources import Resources
 from lamina.transfer.save import save_images
 
+_UNFINISHED_LIFE = 7 * 24 * 3600
+"""Seconds for which what a broken-off pull has is kept."""
+
 
 class Engine:
     """An engine on a data root. Any number of them, in any processes, may share one root.
@@ -120,7 +123,21 @@ class Engine:
                 uploads=max_uploads,
                 compression=layer_compression,
             )
-            yield cls(root, resources, remotes)
+            engine = cls(root, resources, remotes)
+            await engine._forget_unfinished()
+            yield engine
+
+    async def _forget_unfinished(self) -> None:
+        """Give up pulls that nobody has taken up again for a week."""
+        await self._resources.blobs.sweep_ingests(_UNFINISHED_LIFE)
+        since = self._resources.now() - _UNFINISHED_LIFE * 1_000_000_000
+        if any(time <= since for time in self._records.catalogue.kept_layers.values()):
+            await self._records.change(
+                lambda transaction: transaction.do_all(
+                    list(outdated_layers(transaction.catalogue, since))
+                )
+            )
+            await self._records.sweep()
 
     # Images; see `lamina.image_api.ImageApi` for what each does.
 
