@@ -143,6 +143,13 @@ def _decode(header: str, kind: type[T]) -> T:
         # Some clients leave the padding away, some use the other alphabet.
         text = header.strip().rstrip("=").translate(_TO_URLSAFE)
         raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
-        return msgspec.json.decode(raw, type=kind)
+        return msgspec.convert(_without_nulls(msgspec.json.decode(raw)), kind)
     except (ValueError, RecursionError) as error:
         raise InvalidParameter(f"invalid X-Registry-Auth header: {error}") from error
+
+
+def _without_nulls(value: object) -> object:
+    """JSON with null members left out, as Go's decoder takes it: docker-py sends a null `email`."""
+    if isinstance(value, dict):
+        return {key: _without_nulls(member) for key, member in value.items() if member is not None}
+    return {} if value is None else value

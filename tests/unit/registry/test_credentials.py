@@ -42,6 +42,15 @@ def test_reads_what_docker_clients_send() -> None:
     assert decode_header(base64.b64encode(b"{}").decode()).is_empty
 
 
+def test_null_is_as_good_as_nothing() -> None:
+    document = {"username": "u", "password": "p", "email": None, "serveraddress": None}
+    found = decode_header(base64.urlsafe_b64encode(json.dumps(document).encode()).decode())
+    assert found == AuthConfig(username="u", password="p")
+    assert decode_header(base64.b64encode(b"null").decode()).is_empty
+    several = json.dumps({"r.example": document, "other.example": None}).encode()
+    assert decode_map(base64.b64encode(several).decode()) == {"r.example": found}
+
+
 def test_a_packed_user_and_password_are_unpacked() -> None:
     found = unpack(AuthConfig(auth=pack("user", "pass:word")))
     assert (found.username, found.password, found.auth) == ("user", "pass:word", "")
