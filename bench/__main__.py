@@ -3,15 +3,17 @@
 import argparse
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from bench.engines import both_engines, two_dockerds
-from bench.fixtures import FULL, QUICK, make_fixtures
+from bench.fixtures import FULL, QUICK, Fixtures, make_fixtures
 from bench.measure import Result, measure
+from bench.peers import Registries, registries, tools
 from bench.plot import svg
 from bench.report import HEADINGS, as_json, cells, conditions, insert_table, markdown
-from bench.rows import SCENARIOS, load_many, titles
+from bench.rows import SCENARIOS, Scenario, load_many, titles
 
 HERE = Path(__file__).resolve().parent
 BESIDE_THE_TABLE = """
@@ -55,7 +57,13 @@ def main() -> int:
     started = time.monotonic()
     results: list[Result] = []
     engine_pair = two_dockerds if options.noise else both_engines
-    with engine_pair(options.engines) as engines:
+    with (
+        both_registries(options.engines, fixtures, chosen) as found,
+        tools(options.engines) as others,
+        engine_pair(options.engines) as engines,
+    ):
+        for engine in engines:
+            engine.registries_or_none = found
         about = conditions(
             dockerd=engines[0].version,
             lamina=engines[1].version,
@@ -67,7 +75,14 @@ def main() -> int:
             if scenario.needs_many and not any(s.needs_many for s in chosen[:number]):
                 for engine in engines:
                     load_many(engine, fixtures)
-            for result in measure(scenario, engines, fixtures, runs=options.runs, titles=names):
+            for result in measure(
+                scenario,
+                engines,
+                fixtures,
+                runs=options.runs,
+                titles=names,
+                tools=None if options.noise else others,
+            ):
                 results.append(result)
                 show(cells(result))
     print(f"\n{about.sentence}\n{time.monotonic() - started:.0f} s", file=sys.stderr)
@@ -77,6 +92,18 @@ def main() -> int:
     if missed:
         print("goals missed: " + "; ".join(missed), file=sys.stderr)
     return 1 if missed and options.check else 0
+
+
+@contextmanager
+def both_registries(
+    parent: Path, fixtures: Fixtures, chosen: Sequence[Scenario]
+) -> Iterator[Registries | None]:
+    """The registries, if a row needs them."""
+    if not any(scenario.needs_registry for scenario in chosen):
+        yield None
+        return
+    with registries(parent, fixtures.big) as found:
+        yield found
 
 
 def show(columns: Sequence[str]) -> None:

@@ -67,6 +67,15 @@ class BenchClient:
         if answer.status != 200 or b'"error' in body:
             raise UnexpectedAnswerError(target, answer.status, body[-500:])
 
+    def transfer(self, target: str) -> None:
+        """POST a push or a pull. Raises UnexpectedAnswerError if the stream reports an error."""
+        with Connection(self._socket, timeout=600) as connection:
+            headers = {"X-Registry-Auth": "e30="}
+            answer = connection.request("POST", target, headers=headers, body=b"")
+            body = answer.read()
+        if answer.status != 200 or b'"error' in body:
+            raise UnexpectedAnswerError(target, answer.status, body[-500:])
+
     def download(self, target: str) -> int:
         """GET a body and forget it; returns the bytes on the wire."""
         request = encode("GET", target, "Connection: close\r\n")

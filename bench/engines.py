@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from bench.client import BenchClient
+from bench.peers import Registries
 from tests.real.dockerd import Dockerd, dockerd
 from tests.real.lamina_daemon import LaminaDaemon, lamina_daemon
 from tests.real.process import process_tree
@@ -36,11 +37,18 @@ class Engine:
     daemon: Daemon
     socket: Path
     client: BenchClient
+    registries_or_none: Registries | None = None
 
     @property
     def version(self) -> str:
         answer = self.client.ask("GET", "/version").json()
         return str(answer["Version"])
+
+    @property
+    def registries(self) -> Registries:
+        """For the rows that need them."""
+        assert self.registries_or_none is not None, "no registry runs"
+        return self.registries_or_none
 
     def restart(self) -> None:
         """Stop it, start it on the same data, and connect anew."""

@@ -35,10 +35,19 @@ class Sizes:
     many: int = 1_000
     dangling: int = 200
     parallel: int = 4
+    large_layers: int = 4
+    large_layer_bytes: int = 1 << 30
 
 
 FULL = Sizes()
-QUICK = Sizes(image_bytes=20 * MIB, image_entries=1_000, many=50, dangling=10, parallel=2)
+QUICK = Sizes(
+    image_bytes=20 * MIB,
+    image_entries=1_000,
+    many=50,
+    dangling=10,
+    parallel=2,
+    large_layer_bytes=8 * MIB,
+)
 
 
 @dataclass(frozen=True)
@@ -50,6 +59,7 @@ class Fixtures:
     parallel: tuple[Path, ...]
     many: Path
     dangling: Path
+    large: Path
     base: str
     sizes: Sizes
 
@@ -74,7 +84,20 @@ def make_fixtures(work: Path, sizes: Sizes) -> Fixtures:
         _many_images(many, sizes.many, named=True)
     if not dangling.exists():
         _many_images(dangling, sizes.dangling, named=False)
-    return Fixtures(big, rootfs, tuple(parallel), many, dangling, note.read_text(), sizes)
+    large = kept / "large.tar"
+    if not large.exists():
+        _make_large(kept, large, sizes)
+    base = note.read_text()
+    return Fixtures(big, rootfs, tuple(parallel), many, dangling, large, base, sizes)
+
+
+def _make_large(kept: Path, target: Path, sizes: Sizes) -> None:
+    layers = [kept / f"large-{number}.tar" for number in range(sizes.large_layers)]
+    for number, layer in enumerate(layers):
+        _generate_layer(layer, sizes.large_layer_bytes, 400, seed=200 + number)
+    _docker_archive(target, layers, "bench/large:1")
+    for layer in layers:
+        layer.unlink()
 
 
 def _make_big(kept: Path, big: Path, rootfs: Path, sizes: Sizes) -> str:

@@ -2,11 +2,15 @@
 
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from bench.engines import Engine
 from bench.fixtures import Fixtures
+from bench.peers import Tools
 from bench.rows import Row, Scenario
+
+NO_STORE = frozenset({"skopeo dir"})
+"""Shown, but nobody's measure: what they store is no image yet."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,8 @@ class Result:
     title: str
     dockerd: Samples
     lamina: Samples
+    others: Mapping[str, Samples] = field(default_factory=dict)
+    """podman's, skopeo's, by their names."""
 
     @property
     def ratio(self) -> float:
@@ -43,10 +49,23 @@ class Result:
         return self.lamina.median / self.dockerd.median
 
     @property
+    def best(self) -> tuple[str, Samples]:
+        """The fastest of those who do the same as Lamina."""
+        able = {"dockerd": self.dockerd} | {
+            name: samples for name, samples in self.others.items() if name not in NO_STORE
+        }
+        return min(able.items(), key=lambda item: item[1].median)
+
+    @property
+    def goal_base(self) -> float:
+        """What a goal that is a ratio is a part of."""
+        return (self.best[1] if self.row.beat_all else self.dockerd).median
+
+    @property
     def meets_goal(self) -> bool | None:
         """Whether the goal is met; None where the row has none."""
         if self.row.goal_ratio is not None:
-            return self.ratio <= self.row.goal_ratio
+            return self.lamina.median <= self.row.goal_ratio * self.goal_base
         if self.row.goal_bytes is not None:
             # A limit is a limit: the worst run counts, not the median.
             return self.lamina.most <= self.row.goal_bytes
@@ -60,8 +79,13 @@ def measure(
     *,
     runs: int,
     titles: Mapping[str, str],
+    tools: Tools | None = None,
 ) -> Sequence[Result]:
-    """One round of warming up, then `runs` rounds: dockerd, Lamina, dockerd, Lamina, …"""
+    """One round of warming up, then `runs` rounds: dockerd, Lamina, dockerd, Lamina, …
+
+    In each round the `tools` follow, where they are given and the scenario is theirs too.
+    """
+    others: dict[str, dict[str, list[float]]] = {row.key: {} for row in scenario.rows}
     samples: list[dict[str, list[float]]] = [
         {row.key: [] for row in scenario.rows} for _ in engines
     ]
@@ -71,10 +95,19 @@ def measure(
             if number > 0:
                 for key, value in values.items():
                     collected[key].append(value)
+        if scenario.peers_run is not None and tools is not None:
+            for name, values in scenario.peers_run(tools, engines[0].registries, fixtures).items():
+                if number > 0:
+                    for key, value in values.items():
+                        others[key].setdefault(name, []).append(value)
     first, second = samples
     return [
         Result(
-            row, titles[row.key], Samples(tuple(first[row.key])), Samples(tuple(second[row.key]))
+            row,
+            titles[row.key],
+            Samples(tuple(first[row.key])),
+            Samples(tuple(second[row.key])),
+            {name: Samples(tuple(values)) for name, values in others[row.key].items()},
         )
         for row in scenario.rows
     ]

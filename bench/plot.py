@@ -39,7 +39,8 @@ def svg(results: Sequence[Result]) -> str:
         colour = BETTER if result.ratio <= 1 else WORSE
         _shape(root, "rect", x=LABELS, y=top, width=width, height=BAR, fill=colour)
         if result.row.goal_ratio is not None:
-            x = LABELS + result.row.goal_ratio * scale
+            goal = result.row.goal_ratio * result.goal_base / result.dockerd.median
+            x = LABELS + goal * scale
             _shape(root, "rect", x=x - 1, y=top - 3, width=2, height=BAR + 6, fill=GOAL)
         medians = f"{amount(result.lamina.median, unit)} : {amount(result.dockerd.median, unit)}"
         _text(root, medians, x=max(LABELS + width, one) + 8, y=base, fill=FAINT)

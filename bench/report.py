@@ -67,7 +67,9 @@ def spread(samples: Samples, unit: str) -> str:
 def goal(result: Result) -> str:
     row = result.row
     if row.goal_ratio is not None:
-        text = f"≤ {row.goal_ratio:g}"
+        text = f"≤ {row.goal_ratio:.2g}"
+        if row.beat_all and (name := result.best[0]) != "dockerd":
+            text += f" of {name}'s"
     elif row.goal_bytes is not None:
         text = f"≤ {amount(row.goal_bytes, 'B')}"
     else:
@@ -98,9 +100,25 @@ def markdown(results: Sequence[Result], about: Conditions) -> str:
         "|---|--:|--:|--:|--:|--:|--:|",
         *("| " + " | ".join(cells(result)) + " |" for result in results),
         "",
+        *_beside_tools(results),
         about.sentence,
     ]
     return "\n".join(lines) + "\n"
+
+
+def _beside_tools(results: Sequence[Result]) -> list[str]:
+    """A second table: the rows that podman and skopeo were measured in."""
+    names = list(dict.fromkeys(name for result in results for name in result.others))
+    if not names:
+        return []
+    lines = [f"| | Lamina | dockerd | {' | '.join(names)} |", "|---|" + "--:|" * (len(names) + 2)]
+    for result in results:
+        if result.others:
+            unit = result.row.unit
+            columns = [result.lamina, result.dockerd, *map(result.others.get, names)]
+            texts = ["" if one is None else amount(one.median, unit) for one in columns]
+            lines.append(f"| {result.title} | " + " | ".join(texts) + " |")
+    return [*lines, ""]
 
 
 def as_json(results: Sequence[Result], about: Conditions) -> str:
@@ -112,6 +130,7 @@ def as_json(results: Sequence[Result], about: Conditions) -> str:
             "unit": result.row.unit,
             "dockerd": list(result.dockerd.values),
             "lamina": list(result.lamina.values),
+            "others": {name: list(samples.values) for name, samples in result.others.items()},
             "ratio": round(result.ratio, 4),
             "meets_goal": result.meets_goal,
         }

@@ -1,60 +1,57 @@
 """What is measured: a scenario is one run of one engine and gives the values of some rows."""
 
-import gc
 import json
-import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from bench.client import UnexpectedAnswerError, encode
 from bench.engines import Engine
 from bench.fixtures import Fixtures
+from bench.peers import Registries, Tools
+from bench.registry_rows import (
+    Values,
+    large_layers,
+    peers_push_and_pull,
+    push_and_pull,
+)
+from bench.stopwatch import timed
 
 
 @dataclass(frozen=True)
 class Row:
-    """A line of the table. `unit` is "s" or "B"; goals are ratios to dockerd, or absolute bytes."""
+    """A line of the table. `unit` is "s" or "B"; goals are ratios to dockerd, or absolute bytes.
+
+    `beat_all`: the goal is a ratio to the best of dockerd, podman and skopeo.
+    """
 
     key: str
     title: str
     unit: str = "s"
     goal_ratio: float | None = None
     goal_bytes: int | None = None
+    beat_all: bool = False
 
 
-Values = dict[str, float]
 Run = Callable[[Engine, Fixtures], Values]
+PeersRun = Callable[[Tools, Registries, Fixtures], Mapping[str, Values]]
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """Rows measured together, by one `run` a round; some need `load_many` to have happened."""
+    """Rows measured together, by one `run` a round; some need `load_many` to have happened.
+
+    `needs_registry`: a registry runs. `peers_run` does the same with tools that have no daemon.
+    """
 
     rows: tuple[Row, ...]
     run: Run
     needs_many: bool = False
     most_runs: int = 1_000
-
-
-class Stopwatch:
-    """Seconds between entering and leaving."""
-
-    seconds = 0.0
-
-
-@contextmanager
-def timed() -> Iterator[Stopwatch]:
-    """Time a block, after everything earlier has reached the disk: nobody pays another's writes."""
-    os.sync()
-    gc.collect()
-    watch = Stopwatch()
-    start = time.perf_counter()
-    yield watch
-    watch.seconds = time.perf_counter() - start
+    needs_registry: bool = False
+    peers_run: PeersRun | None = None
 
 
 def big_image(engine: Engine, fixtures: Fixtures) -> Values:
@@ -200,6 +197,28 @@ SCENARIOS = (
         parallel_loads,
         most_runs=3,
     ),
+    Scenario(
+        (
+            Row("push", "push it to a registry", goal_ratio=1 / 3),
+            Row("push-again", "push it again", goal_ratio=0.5, beat_all=True),
+            Row("pull", "pull it, gzip-compressed", goal_ratio=0.25, beat_all=True),
+            Row("pull-again", "pull it again", goal_ratio=0.5, beat_all=True),
+        ),
+        push_and_pull,
+        needs_registry=True,
+        peers_run=peers_push_and_pull,
+    ),
+    Scenario(
+        (
+            Row("push-large", "push {large_layers} layers of {large_mb:,} MB at once"),
+            Row("push-peak", "  peak memory meanwhile", "B", goal_bytes=200_000_000),
+            Row("pull-large", "pull them"),
+            Row("pull-peak", "  peak memory meanwhile", "B", goal_bytes=200_000_000),
+        ),
+        large_layers,
+        most_runs=1,
+        needs_registry=True,
+    ),
     Scenario((Row("tag", "tag × {many:,}", goal_ratio=0.5),), tag_many, needs_many=True),
     Scenario((Row("list", "list {many:,} images", goal_ratio=0.5),), list_many, needs_many=True),
     Scenario(
@@ -229,5 +248,7 @@ def titles(fixtures: Fixtures) -> Mapping[str, str]:
         "many": sizes.many,
         "dangling": sizes.dangling,
         "parallel": sizes.parallel,
+        "large_layers": sizes.large_layers,
+        "large_mb": sizes.large_layer_bytes >> 20,
     }
     return {row.key: row.title.format(**values) for s in SCENARIOS for row in s.rows}

@@ -49,6 +49,20 @@ def test_a_goal_is_met_by_the_median_and_a_limit_by_the_worst() -> None:
     assert result(Row("start", ""), 1.0, 2.0).meets_goal is None
 
 
+def test_a_goal_may_be_to_beat_the_best_of_those_who_do_the_same() -> None:
+    row = Row("pull", "", goal_ratio=0.5, beat_all=True)
+    others = {"podman": Samples((4.0,)), "skopeo": Samples((3.0,)), "skopeo dir": Samples((1.0,))}
+    fast = Result(row, "pull", Samples((6.0,)), Samples((1.5,)), others)
+    assert fast.best == ("skopeo", Samples((3.0,)))
+    assert fast.meets_goal is True
+    assert Result(row, "pull", Samples((6.0,)), Samples((2.0,)), others).meets_goal is False
+    about = conditions(dockerd="20", lamina="0", base="x", runs=1)
+    table = markdown([fast], about)
+    assert "| ≤ 0.5 of skopeo's ✓ |" in table
+    assert "| pull | 1.50 s | 6.00 s | 4.00 s | 3.00 s | 1.00 s |" in table
+    assert json.loads(as_json([fast], about))["rows"][0]["others"]["podman"] == [4.0]
+
+
 def test_reports_say_the_same() -> None:
     results = [result(Row("tag", "", goal_ratio=0.5), 2.0, 0.5, 0.25, 0.75)]
     about = conditions(dockerd="20", lamina="0", base="x", runs=3)
@@ -79,5 +93,5 @@ def test_the_table_replaces_the_last_one(tmp_path: Path) -> None:
 
 
 def test_titles_name_the_sizes() -> None:
-    made = Fixtures(ROOT, ROOT, (), ROOT, ROOT, "", FULL)
+    made = Fixtures(ROOT, ROOT, (), ROOT, ROOT, ROOT, "", FULL)
     assert titles(made)["load"] == "load a 500 MB image of 25,000 entries"

@@ -108,8 +108,8 @@ def dockerd(*, options: Sequence[str] = (), parent: Path | None = None) -> Itera
         yield daemon
     finally:
         daemon.stop()
-        _unmount_below(directory)
-        _remove(directory)
+        unmount_below(directory)
+        remove_tree(directory)
 
 
 def _end_containerd(pid_file: Path) -> None:
@@ -123,7 +123,8 @@ def _end_containerd(pid_file: Path) -> None:
         kill_as_root(pid, signal.SIGKILL)
 
 
-def _unmount_below(root: Path) -> None:
+def unmount_below(root: Path) -> None:
+    """Unmount what a program has left mounted below a directory."""
     mounts = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
     # Deepest first, and one mounted over another in the reverse of the order of mounting.
     for mount in sorted(
@@ -132,7 +133,8 @@ def _unmount_below(root: Path) -> None:
         subprocess.run(as_root(["umount", "--lazy", mount]), check=False)
 
 
-def _remove(root: Path) -> None:
+def remove_tree(root: Path) -> None:
+    """Remove a directory with files of root's."""
     if os.geteuid() == 0:
         shutil.rmtree(root)
     else:

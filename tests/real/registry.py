@@ -37,13 +37,15 @@ def registry(
     password: str = "",
     tls: Authority | None = None,
     read_only: bool = False,
+    parent: Path | None = None,
 ) -> Iterator[Registry]:
     """Start an empty registry on a free port of 127.0.0.1; at the end it and its files are gone.
 
+    Its files are below `parent`, or where temporary files are.
     With `user` it asks for HTTP basic authentication. Raises MissingProgramError, NotReadyError.
     """
     program = require("docker-registry")
-    root = Path(tempfile.mkdtemp(prefix="lamina-registry-"))
+    root = Path(tempfile.mkdtemp(prefix="lamina-registry-", dir=parent))
     storage = root / "storage"
     http: dict[str, object] = {"addr": "127.0.0.1:0", "secret": "of the tests"}
     if tls is not None:

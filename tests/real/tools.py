@@ -6,9 +6,10 @@ from tests.real.images import Image
 from tests.real.programs import run
 
 
-def skopeo_copy(source: str, destination: str, *options: str) -> str:
+def skopeo_copy(source: str, destination: str, *options: str, timeout: float = 120) -> str:
     """`skopeo copy`, without a signature policy. Raises ProgramFailedError."""
-    return run(["skopeo", "--insecure-policy", "copy", *options, source, destination])
+    argv = ["skopeo", "--insecure-policy", "copy", *options, source, destination]
+    return run(argv, timeout=timeout)
 
 
 def umoci_layout(target: Path, image: Image, tag: str) -> Path:
