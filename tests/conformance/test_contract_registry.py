@@ -1,0 +1,74 @@
+"""Pull, push, search, login and distribution on Engine, on Client → Lamina and Client → dockerd."""
+
+from typing import Any
+
+from lamina.errors import Forbidden, InvalidParameter, InvalidReference, LaminaError, NotFound
+from tests.conformance.engines import Backend, EngineApi, load, plain, refused
+from tests.real.images import small_image
+from tests.real.registry import Registry
+
+
+async def test_there_and_back(backend: Backend, registry: Registry) -> None:
+    name = f"{registry.address}/contract/there-and-back"
+    image = small_image("contract")
+
+    async def scenario(api: EngineApi) -> Any:  # noqa: ANN401
+        await load(api, image, f"{name}:1", f"{name}:2")
+        pushed = await api.image_push(name, x_registry_auth={"username": "", "password": ""})
+        assert set(pushed) == {"1", "2"}
+        assert pushed["1"] == pushed["2"]
+        assert await api.image_push(f"{name}:1") == {"1": pushed["1"]}
+        await api.image_delete(image.id, force=True)
+        pulled = await api.image_create(from_image=name, tag="1")
+        assert pulled == f"{name}:1"
+        by_digest = f"{name}@{pushed['1']}"
+        assert await api.image_create(from_image=by_digest) == by_digest
+        inspected = await api.image_inspect(f"{name}:1")
+        assert inspected.id == image.id
+        assert inspected.repo_digests == [by_digest]
+        asked = await api.distribution_inspect(f"{name}:1")
+        assert asked.descriptor.digest == pushed["1"]
+        return plain(asked.platforms), plain(inspected, "RepoDigests", "Metadata")
+
+    await backend.agrees(scenario)
+
+
+async def test_what_is_refused(backend: Backend, registry: Registry) -> None:
+    name = f"{registry.address}/contract/none"
+
+    async def scenario(api: EngineApi) -> list[str]:
+        return [
+            await refused(drained(api, from_image=name, tag="1"), NotFound),
+            await refused(drained(api, from_image=name), NotFound),
+            await refused(drained(api, from_image="Bad"), InvalidReference),
+            await refused(drained(api, from_image="scratch"), Forbidden),
+            await refused(drained(api, from_image=name, platform="banana"), InvalidParameter),
+            await refused(pushed(api, f"{name}:1"), LaminaError),
+            await refused(api.distribution_inspect(f"{name}:1"), NotFound),
+        ]
+
+    await backend.agrees(scenario)
+
+
+async def test_login(backend: Backend, registry: Registry) -> None:
+    async def scenario(api: EngineApi) -> Any:  # noqa: ANN401
+        auth = {"username": "me", "password": "secret", "serveraddress": registry.address}
+        return plain(await api.system_auth(auth))
+
+    await backend.agrees(scenario)
+
+
+async def test_search_limits(backend: Backend) -> None:
+    async def scenario(api: EngineApi) -> str:
+        # Newer daemons begin the sentence with a small letter.
+        return (await refused(api.image_search("x", limit=101), InvalidParameter)).lower()
+
+    await backend.agrees(scenario)
+
+
+async def drained(api: EngineApi, **parameters: str) -> str:
+    return await api.image_create(**parameters)  # type: ignore[arg-type]
+
+
+async def pushed(api: EngineApi, name: str) -> dict[str, str]:
+    return await api.image_push(name)
