@@ -5,9 +5,10 @@ import re
 import shutil
 import subprocess
 import sys
-import tarfile
 import tempfile
 from pathlib import Path
+
+from tests.real.programs import run
 
 _ROOT = Path(__file__).resolve().parents[2]
 CACHE = _ROOT / ".sdists"
@@ -42,11 +43,14 @@ def sdist_tree(project: str, version: str) -> Path:
     CACHE.mkdir(exist_ok=True)
     partial = Path(tempfile.mkdtemp(prefix="partial-", dir=CACHE))
     try:
-        with tarfile.open(_download(f"{project}=={version}", partial)) as archive:
-            archive.extractall(partial, filter="data")
-        # Whole or not at all; another process may have been faster, and its tree is the same.
-        if not tree.exists():
+        archive = _download(f"{project}=={version}", partial)
+        run(["tar", "--extract", f"--file={archive}", f"--directory={partial}", "--no-same-owner"])
+        try:
             (partial / tree.name).rename(tree)
+        except OSError:
+            # Another process may have been faster; its tree is the same.
+            if not tree.exists():
+                raise
     finally:
         shutil.rmtree(partial)
     return tree
