@@ -26,8 +26,8 @@ FILES = (
     "tests/integration/client_test.py",
     "tests/integration/context_api_test.py",
 )
-"""All other files of tests/integration are about containers, builds, volumes, networks, swarms,
-plugins and credential helpers from beginning to end."""
+"""The others (errors_test.py, whose one test needs a container, among them) are about containers,
+builds, volumes, networks, swarms, plugins and credential helpers from beginning to end."""
 
 OUT_OF_SCOPE = {
     "needs containers": (
@@ -72,7 +72,7 @@ def on_dockerd(engines_on_hub: Engines, tmp_path_factory: pytest.TempPathFactory
 
 
 def test_everything_in_scope_passes_on_dockerd(on_dockerd: Outcomes) -> None:
-    """Or Lamina would be asked for less than it seems."""
+    # Or Lamina would be asked for less than it seems.
     assert set(not_passed(on_dockerd)) == SKIPPED_BY_ITSELF, not_passed(on_dockerd)
     assert len(on_dockerd) > 30
 
