@@ -171,6 +171,17 @@ class TestInsecure:
         clock.now += 601
         assert [e.scheme for e in await client.endpoints(registry.address)] == ["https", "http"]
 
+    async def test_a_plain_registry_is_tried_over_tls_once(
+        self, registry: Registry, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        caplog.set_level("INFO")
+        async with _client(HostRules()) as client:
+            repository = await client.repository(Reference.parse(f"{registry.address}/x"))
+            for _ in range(3):
+                with pytest.raises(RegistryNotFound):
+                    await repository.fetch("v1")
+        assert [record.message.count("asking the next host") for record in caplog.records] == [1]
+
     async def test_a_name_for_loopback_is_insecure(self) -> None:
         asked = []
 

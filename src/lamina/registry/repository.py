@@ -158,7 +158,11 @@ class Repository:
         ]
         if not able:
             raise RegistryNotFound(f"no host of {self.name} can {capability}", status=404)
-        return able
+        # A host that has answered over plain HTTP is not tried over TLS with every request.
+        answered = {_twin_key(session) for session in able if session.is_met}
+        return [
+            session for session in able if session.is_met or _twin_key(session) not in answered
+        ]
 
     async def _ask(self, capability: Capability, operation: Callable[[Session], Awaitable[T]]) -> T:
         sessions = self._able(capability)
@@ -172,6 +176,11 @@ class Repository:
                     "%s: %s; asking the next host", session.endpoint.host, error
                 )
         return await operation(sessions[-1])
+
+
+def _twin_key(session: Session) -> tuple[str, bool]:
+    """What the sessions of one host over TLS and over plain HTTP have in common."""
+    return session.endpoint.host, session.endpoint.is_mirror
 
 
 def _leads_on(session: Session, error: LaminaError) -> bool:

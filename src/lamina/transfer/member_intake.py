@@ -170,7 +170,7 @@ class FileIntake:
             self._layer.feed(data)
         except InvalidLayer as error:
             # Archives may hold other files: an error only if a manifest calls this one a layer.
-            self._error = error
+            self._error = _without_traceback(error)
             self.close()
             return
         self._report(len(data))
@@ -184,7 +184,7 @@ class FileIntake:
             if self._blob is not None:
                 self._writer.publish(self._blob)
             self.close()
-            return NoLayer(error, is_stored=self._blob is not None)
+            return NoLayer(_without_traceback(error), is_stored=self._blob is not None)
         self._writer.publish(layer.blob.digest)
         self.close()
         self._archive.tell(layer.diff_id, self._size, self._size)
@@ -208,3 +208,9 @@ class FileIntake:
         if match is None or self._layer.compression is not Compression.PLAIN:
             return None
         return Digest.parse(f"sha256:{match[1]}")
+
+
+def _without_traceback(error: InvalidLayer) -> InvalidLayer:
+    """The error to keep: a traceback would keep everything alive that read the member."""
+    error.__traceback__ = error.__context__ = error.__cause__ = None
+    return error
