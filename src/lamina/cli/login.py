@@ -8,9 +8,7 @@ import click
 
 @click.command(name="login")
 @click.option("-u", "--username", default="", help="User name.")
-@click.option(
-    "-p", "--password", default="", help="Password, which others may see."
-)
+@click.option("-p", "--password", default="", help="Password, which others may see.")
 @click.option("--password-stdin", is_flag=True, help="Read the password from stdin.")
 @click.argument("server", default="", metavar="[SERVER]")
 def command(*, username: str, password: str, password_stdin: bool, server: str) -> None:

@@ -89,7 +89,7 @@ async def kill_at_step(root: Path, seed: int, steps: int) -> None:
 
 
 async def test_a_killed_writer_leaves_nothing_half_done(tmp_path: Path) -> None:
-    moments = random.Random()  # noqa: S311 any moments will do
+    moments = random.Random()  # any moments will do
     resumed_from = []
     for seed in range(8):
         steps = moments.randint(1, 150)
