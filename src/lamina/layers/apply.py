@@ -21,6 +21,7 @@ from typing import Final, Self
 
 from lamina.errors import InvalidLayer
 from lamina.layers.attributes import SPECIAL, Attributes
+from lamina.layers.copying import copy_content
 from lamina.layers.directories import (
     OPEN_DIRECTORY,
     Directories,
@@ -124,6 +125,7 @@ class LayerApplier:
         self._implied: dict[str, None] = {}
         # Merged: the true paths of what this layer has made, and of what leads there.
         self._made: set[str] = set()
+        self._added = 0
         self._file = -1
         self._fresh = False
         self._header: TarHeader | None = None
@@ -147,6 +149,16 @@ class LayerApplier:
         """Take the next bytes of the uncompressed stream. Raises InvalidLayer, OSError."""
         self._scanner.feed(data)
 
+    def add(self, header: TarHeader, content: int | None = None) -> None:
+        """Take an entry that is not in a stream; `content` is an open file. Between two streams."""
+        self._added += 1
+        if self._on_entry(header):
+            try:
+                if content is not None:
+                    copy_content(content, self._file)
+            finally:
+                self._on_end()
+
     def finish(self) -> Applied:
         """Say that the stream ends here. Raises InvalidLayer if it is not complete, OSError."""
         self._scanner.close()
@@ -154,7 +166,7 @@ class LayerApplier:
         implied = [path for path in self._implied if path not in self._said]
         if "" not in self._said:
             implied.append("")
-        return Applied(self._scanner.entries, tuple(sorted(implied)))
+        return Applied(self._scanner.entries + self._added, tuple(sorted(implied)))
 
     # What the scanner calls.
 

@@ -23,7 +23,7 @@ from lamina.layers.tarstream import MAX_PATH
 from lamina.layers.tarwriter import END, header_bytes, padding
 from lamina.layers.tree import Node, Tree
 
-__all__ = ["DiffOptions", "difference_tar", "upper_tar"]
+__all__ = ["DiffOptions", "all_below", "compared", "difference_tar", "upper_tar"]
 
 _CHUNK: Final = 1 << 20
 _TYPES: Final = {
@@ -56,7 +56,7 @@ def upper_tar(upper: int, options: DiffOptions | None = None) -> Iterator[bytes]
     tree = Tree(upper, options.ownership)
     try:
         writer = _Writer(tree, options)
-        for node in _all_below(tree):
+        for node in all_below(tree):
             if node.type == stat.S_IFCHR and node.major == node.minor == 0:
                 yield writer.whiteout(node.path, node.mtime_ns)
                 continue
@@ -82,20 +82,7 @@ def difference_tar(lower: int, upper: int, options: DiffOptions | None = None) -
     old, new = Tree(lower, options.ownership), Tree(upper, options.ownership)
     try:
         writer = _Writer(new, options)
-        # Directories on the way to here that nothing has been written for yet.
-        unsaid: list[Node] = []
-        for found in _changes(old, new):
-            path = found if isinstance(found, str) else found.path
-            while unsaid and not path.startswith(f"{unsaid[-1].path}/"):
-                unsaid.pop()
-            if not isinstance(found, str) and found.is_directory:
-                before = old.node(found.path)
-                if before is not None and _same(old, before, new, found):
-                    unsaid.append(found)
-                    continue
-            for above in unsaid:
-                yield from writer.entry(above)
-            unsaid.clear()
+        for found in compared(old, new):
             if isinstance(found, str):
                 yield writer.whiteout(found, 0)
             else:
@@ -106,7 +93,8 @@ def difference_tar(lower: int, upper: int, options: DiffOptions | None = None) -
         new.close()
 
 
-def _all_below(tree: Tree) -> Iterator[Node]:
+def all_below(tree: Tree) -> Iterator[Node]:
+    """Yield all that can be in a layer, sorted, each directory before what is in it."""
     ahead = [_children(tree, "")]
     while ahead:
         node = next(ahead[-1], None)
@@ -129,34 +117,55 @@ def _children(tree: Tree, path: str) -> Iterator[Node]:
             yield node
 
 
-def _changes(old: Tree, new: Tree) -> Iterator[Node | str]:
-    """Yield all directories and what is new or other in them; for what is gone its path."""
+def compared(old: Tree, new: Tree) -> Iterator[Node | str]:
+    """Yield what is new or other in a tree, sorted; for what is gone its path only.
+
+    Directories in which something is come before it, changed themselves or not.
+    """
+    # Directories on the way to here that nothing has been said of yet.
+    unsaid: list[Node] = []
+    for found, same in _pairs(old, new):
+        path = found if isinstance(found, str) else found.path
+        while unsaid and not path.startswith(f"{unsaid[-1].path}/"):
+            unsaid.pop()
+        if same:
+            assert isinstance(found, Node)
+            unsaid.append(found)
+            continue
+        yield from unsaid
+        unsaid.clear()
+        yield found
+
+
+def _pairs(old: Tree, new: Tree) -> Iterator[tuple[Node | str, bool]]:
+    """Yield what `compared` does and all other directories, and whether they are as they were."""
     ahead = [_changed_children(old, new, "")]
     while ahead:
-        found = next(ahead[-1], None)
+        found, same = next(ahead[-1], (None, False))
         if found is None:
             ahead.pop()
             continue
-        yield found
+        yield found, same
         if isinstance(found, Node) and found.is_directory:
             ahead.append(_changed_children(old, new, found.path))
 
 
-def _changed_children(old: Tree, new: Tree, path: str) -> Iterator[Node | str]:
+def _changed_children(old: Tree, new: Tree, path: str) -> Iterator[tuple[Node | str, bool]]:
     before = set(_names(old, path))
     now = _names(new, path)
     gone = before.difference(now)
     for name in sorted(gone.union(now), key=os.fsencode):
         below = f"{path}/{name}" if path else name
         if name in gone:
-            yield below
+            yield below, False
             continue
         node = new.node(below)
         if node is None:
             continue
         there = old.node(below) if name in before else None
-        if node.is_directory or there is None or not _same(old, there, new, node):
-            yield node
+        same = there is not None and _same(old, there, new, node)
+        if node.is_directory or not same:
+            yield node, same
 
 
 def _same(old: Tree, before: Node, new: Tree, now: Node) -> bool:

@@ -69,6 +69,10 @@ class Tree:
         with os.scandir(fd) as entries:
             return sorted((entry.name for entry in entries), key=os.fsencode)
 
+    def descriptor(self, path: str) -> int:
+        """Return a directory's descriptor, which is open until the next call. Raises OSError."""
+        return self._directories.get(path).fd
+
     def node(self, path: str) -> Node | None:
         """Look at a path; None if nothing is there."""
         above, _, name = path.rpartition("/")
@@ -120,6 +124,17 @@ class Tree:
         if raw is not None and len(raw) > _SIZE_2 and raw[3] == _REVISION_3:
             return raw[:3] + bytes([_REVISION_2]) + raw[4:_SIZE_2]
         return raw
+
+    def xattrs(self, path: str) -> dict[str, bytes]:
+        """Return all extended attributes of the path itself."""
+        above, _, base = path.rpartition("/")
+        names: list[str] = []
+        with suppress(OSError):
+            fd = self._directories.get(above).fd
+            file = f"/proc/self/fd/{fd}/{base}" if base else f"/proc/self/fd/{fd}"
+            names = os.listxattr(file, follow_symlinks=not base)
+        found = {name: self.xattr(path, name) for name in names}
+        return {name: value for name, value in found.items() if value is not None}
 
     def target(self, path: str) -> str | None:
         """Return a symbolic link's target, None if there is no link (any more)."""

@@ -1,0 +1,193 @@
+"""The directory below which layer trees and snapshots are.
+
+::
+
+    trees/sha256/HEX/tree      a layer tree, by chain ID
+    trees/sha256/HEX/boot      the boot it was made in, until the disk is known to have it
+    snapshots/KEY/             a snapshot; `chain` in it names the tree it is over
+    staging/RANDOM/            what is being made or removed; locked by who does it
+    empty/                     a layer tree for those who need one and have none
+
+Trees and snapshots are made in `staging` and renamed, so they are whole if they are there. A tree
+is not flushed before it is used, because that takes longer than to make it: until it is, it counts
+for the boot it was made in only. After a power cut it is made again.
+"""
+
+import fcntl
+import os
+import re
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+from lamina.errors import Conflict, InvalidParameter, NotFound
+from lamina.layers.directories import OPEN_DIRECTORY, remove
+from lamina.oci.digest import Digest
+from lamina.snapshots.mounting import sync_file_system
+
+__all__ = ["SnapshotDisk", "opened"]
+
+_KEY: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
+_CHAIN: Final = "chain"
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[int]:
+    """A descriptor of a directory."""
+    fd = os.open(path, OPEN_DIRECTORY)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+class SnapshotDisk:
+    """Names and life cycles of what is below `root`; what it is inside is the drivers' business."""
+
+    def __init__(self, root: Path) -> None:
+        self.root: Final = root
+        self._trees = root / "trees"
+        self._snapshots = root / "snapshots"
+        self._staging = root / "staging"
+        self.empty: Final = root / "empty"
+        for path in (self._trees / "sha256", self._snapshots, self._staging, self.empty):
+            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.empty.chmod(0o755)
+        self._boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+
+    # Layer trees.
+
+    def tree(self, chain_id: Digest) -> Path:
+        """Where a layer tree is, or would be."""
+        return self._holder(chain_id) / "tree"
+
+    def has_tree(self, chain_id: Digest) -> bool:
+        """Tell whether a layer tree is there and whole; one that may not be is removed."""
+        holder = self._holder(chain_id)
+        try:
+            boot = (holder / "boot").read_text()
+        except FileNotFoundError:
+            return holder.is_dir()
+        if boot == self._boot:
+            return True
+        self.discard(holder)
+        return False
+
+    def trees(self) -> list[Digest]:
+        """The chain IDs of all layer trees, sorted."""
+        found: list[Digest] = []
+        for path in self._trees.glob("*/*"):
+            with suppress(InvalidParameter):
+                found.append(Digest.parse(f"{path.parent.name}:{path.name}"))
+        return sorted(found)
+
+    def publish_tree(self, staged: Path, chain_id: Digest) -> None:
+        """Make `staged`, which has a ``tree`` in it, a layer tree; another of the same wins."""
+        (staged / "boot").write_text(self._boot)
+        holder = self._holder(chain_id)
+        holder.parent.mkdir(mode=0o700, exist_ok=True)
+        with suppress(FileExistsError, OSError):
+            staged.rename(holder)
+        if not holder.is_dir():
+            raise NotFound(f"layer tree {chain_id} could not be kept")
+
+    def flush(self, chain_ids: list[Digest]) -> None:
+        """Wait until the disk has these trees, and say so for every boot to come."""
+        with opened(self.root) as fd:
+            sync_file_system(fd)
+        for chain_id in chain_ids:
+            (self._holder(chain_id) / "boot").unlink(missing_ok=True)
+
+    def remove_tree(self, chain_id: Digest) -> None:
+        """Remove a layer tree, if it is there. Conflict if a snapshot is over it."""
+        keys = self.keys()
+        for key in keys:
+            if str(chain_id) in self.chain(key):
+                raise Conflict(f"layer tree {chain_id} is used by snapshot {key}")
+        with suppress(FileNotFoundError):
+            self.discard(self._holder(chain_id))
+
+    def _holder(self, chain_id: Digest) -> Path:
+        return self._trees / chain_id.algorithm / chain_id.hex
+
+    # Snapshots.
+
+    def snapshot(self, key: str) -> Path:
+        """Where a snapshot is, or would be. InvalidParameter."""
+        if not _KEY.fullmatch(key):
+            raise InvalidParameter(f"invalid snapshot key {key!r}")
+        return self._snapshots / key
+
+    def existing(self, key: str) -> Path:
+        """Where a snapshot is. NotFound."""
+        path = self.snapshot(key)
+        if not path.is_dir():
+            raise NotFound(f"no such snapshot: {key}")
+        return path
+
+    def keys(self) -> list[str]:
+        """The keys of all snapshots, sorted."""
+        return sorted(path.name for path in self._snapshots.iterdir())
+
+    def chain(self, key: str) -> list[str]:
+        """The chain IDs of the trees that a snapshot needs, base first."""
+        try:
+            return (self.snapshot(key) / _CHAIN).read_text().split()
+        except FileNotFoundError:
+            return []
+
+    def publish_snapshot(self, staged: Path, key: str, chain_ids: list[Digest]) -> None:
+        """Make `staged` a snapshot over trees. Conflict."""
+        (staged / _CHAIN).write_text("\n".join(str(chain_id) for chain_id in chain_ids))
+        target = self.snapshot(key)
+        try:
+            staged.rename(target)
+        except OSError as error:
+            if target.is_dir():
+                raise Conflict(f"snapshot {key} already exists") from error
+            raise
+        if not all(self.has_tree(chain_id) for chain_id in chain_ids):
+            # Removed by another process between our looking and our saying that we need it.
+            self.discard(target)
+            raise Conflict(f"a layer of snapshot {key} was removed meanwhile")
+
+    # What is being made or removed.
+
+    @contextmanager
+    def staged(self) -> Iterator[Path]:
+        """A new directory, locked; what is left of it at the end is removed."""
+        while True:
+            path = self._staging / secrets.token_hex(8)
+            path.mkdir(mode=0o700)
+            fd = os.open(path, OPEN_DIRECTORY)
+            fcntl.flock(fd, fcntl.LOCK_EX)
+            if os.fstat(fd).st_nlink:
+                break
+            os.close(fd)  # swept before it was locked
+        try:
+            yield path
+        finally:
+            self._remove_staged(path.name)
+            os.close(fd)
+
+    def discard(self, path: Path) -> None:
+        """Remove a tree or a snapshot, at once for all others. FileNotFoundError."""
+        name = secrets.token_hex(8)
+        path.rename(self._staging / name)
+        self._remove_staged(name)
+
+    def sweep(self) -> None:
+        """Remove what nobody is making any more."""
+        for path in list(self._staging.iterdir()):
+            with suppress(FileNotFoundError), opened(path) as fd:
+                try:
+                    fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    continue
+                self._remove_staged(path.name)
+
+    def _remove_staged(self, name: str) -> None:
+        with opened(self._staging) as fd, suppress(FileNotFoundError):
+            remove(name, within=fd)

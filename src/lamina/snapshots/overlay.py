@@ -1,0 +1,268 @@
+"""Snapshots by overlayfs: a layer is unpacked once, for itself, and shared by all above it."""
+
+import asyncio
+import os
+import stat
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Event
+from typing import Final
+
+from lamina.layers.apply import Applied, ApplyOptions, apply_layer
+from lamina.layers.changes import Change, lower_node, upper_changes
+from lamina.layers.diff import DiffOptions, upper_tar
+from lamina.layers.tree import Node, Tree
+from lamina.oci.digest import Digest
+from lamina.oci.rootfs import chain_ids
+from lamina.snapshots.disk import SnapshotDisk, opened
+from lamina.snapshots.mounting import is_mounted, mount_overlay, mounts_below, unmount
+from lamina.snapshots.stopping import Stopped, run_to_end, until_stopped
+from lamina.snapshots.store import LayerSource, Mounted
+
+__all__ = ["OverlaySnapshots"]
+
+_OPAQUE: Final = "trusted.overlay.opaque"
+
+
+class OverlaySnapshots:
+    """`Snapshots` for root: overlays mounted where this process lives; they outlive it.
+
+    `flush` says whether trees are written back in the background after they were made.
+    """
+
+    driver: Final = "overlay"
+
+    def __init__(self, root: Path, *, flush: bool = True) -> None:
+        self._disk = SnapshotDisk(root)
+        self._flush = flush
+        workers = len(os.sched_getaffinity(0))
+        self._threads = ThreadPoolExecutor(workers, thread_name_prefix="snapshots")
+        self._flushing = ThreadPoolExecutor(1, thread_name_prefix="snapshots-flush")
+
+    @property
+    def details(self) -> Mapping[str, str]:
+        """As the protocol says."""
+        return {"Native Overlay Diff": "true", "userxattr": "false"}
+
+    def command(self, argv: Sequence[str]) -> list[str]:
+        """As the protocol says: mounts are everywhere to be seen."""
+        return list(argv)
+
+    async def unpack(self, layers: Sequence[LayerSource]) -> Digest | None:
+        """As the protocol says; layers are unpacked side by side."""
+        chain = chain_ids(layer.diff_id for layer in layers)
+        # A few at a time, so that a long image does not keep everything staged until its base is
+        # there.
+        width = 2 * len(os.sched_getaffinity(0))
+        for start in range(0, len(layers), width):
+            await self._unpack_part(chain, layers, range(start, min(start + width, len(layers))))
+        return chain[-1] if chain else None
+
+    async def _unpack_part(
+        self, chain: Sequence[Digest], layers: Sequence[LayerSource], part: range
+    ) -> None:
+        """Unpack layers side by side; make them trees in their order."""
+        loop = asyncio.get_running_loop()
+        done = {at: loop.create_future() for at in part}
+        stop = Event()
+        try:
+            async with asyncio.TaskGroup() as group:
+                for at in part:
+                    group.create_task(
+                        self._unpack_one(
+                            layers[at],
+                            chain[: at + 1],
+                            below=done.get(at - 1),
+                            done=done[at],
+                            stop=stop,
+                        )
+                    )
+        except BaseExceptionGroup as several:
+            # Stopped is what the first failure made of another.
+            failed = [one for one in several.exceptions if not isinstance(one, Stopped)]
+            raise (failed or several.exceptions)[0] from None
+
+    async def _unpack_one(
+        self,
+        layer: LayerSource,
+        chain: Sequence[Digest],
+        *,
+        below: asyncio.Future[None] | None,
+        done: asyncio.Future[None],
+        stop: Event,
+    ) -> None:
+        """Make the tree of the last layer of a chain, when that below it is there."""
+        if not await run_to_end(lambda: self._disk.has_tree(chain[-1]), self._threads):
+            staging = self._disk.staged()
+            path = await run_to_end(staging.__enter__, self._threads)
+            try:
+                try:
+                    applied = await run_to_end(
+                        lambda: _apply(layer, path / "tree", stop), self._threads, stop=stop.set
+                    )
+                except Exception:
+                    stop.set()
+                    raise
+                if below is not None:
+                    await below
+                lowers = [self._disk.tree(chain_id) for chain_id in chain[-2::-1]]
+                await run_to_end(
+                    lambda: self._publish(path, applied, lowers, chain[-1]), self._threads
+                )
+            finally:
+                await run_to_end(lambda: staging.__exit__(None, None, None), self._threads)
+        elif below is not None:
+            await below
+        done.set_result(None)
+
+    def _publish(
+        self, staged: Path, applied: Applied, lowers: Sequence[Path], chain_id: Digest
+    ) -> None:
+        complete_implied(staged / "tree", applied, lowers)
+        self._disk.publish_tree(staged, chain_id)
+        if self._flush:
+            self._flushing.submit(self._disk.flush, [chain_id])
+
+    async def create(self, key: str, layers: Sequence[LayerSource]) -> None:
+        """As the protocol says."""
+        self._disk.snapshot(key)
+        await self.unpack(layers)
+        chain = chain_ids(layer.diff_id for layer in layers)
+        await run_to_end(lambda: self._create(key, list(chain)), self._threads)
+
+    def _create(self, key: str, chain: list[Digest]) -> None:
+        with self._disk.staged() as path:
+            below = self._disk.tree(chain[-1]) if chain else self._disk.empty
+            for name in ("upper", "work", "merged"):
+                (path / name).mkdir()
+            there = below.stat()
+            os.chown(path / "upper", there.st_uid, there.st_gid)
+            (path / "upper").chmod(stat.S_IMODE(there.st_mode))
+            os.utime(path / "upper", ns=(there.st_mtime_ns, there.st_mtime_ns))
+            self._disk.publish_snapshot(path, key, chain)
+
+    async def mount(self, key: str) -> Mounted:
+        """As the protocol says."""
+        path = self._disk.existing(key)
+        target = path / "merged"
+        await run_to_end(lambda: self._mount(key, path, target), self._threads)
+        return Mounted(path=target, inside=target)
+
+    def _mount(self, key: str, path: Path, target: Path) -> None:
+        if not is_mounted(target.resolve()):
+            mount_overlay(
+                target, lowers=self._lowers(key), upper=path / "upper", work=path / "work"
+            )
+
+    def _lowers(self, key: str) -> list[Path]:
+        chain = [Digest.parse(text) for text in self._disk.chain(key)]
+        return [self._disk.tree(chain_id) for chain_id in reversed(chain)] or [self._disk.empty]
+
+    async def unmount(self, key: str) -> None:
+        """As the protocol says."""
+        target = self._disk.snapshot(key) / "merged"
+        await run_to_end(lambda: unmount(target), self._threads)
+
+    def changes_tar(self, key: str) -> Iterator[bytes]:
+        """As the protocol says."""
+        with opened(self._disk.existing(key) / "upper") as upper:
+            yield from upper_tar(upper, DiffOptions())
+
+    async def changes(self, key: str) -> list[Change]:
+        """As the protocol says."""
+        path = self._disk.existing(key)
+        return await run_to_end(lambda: self._changes(key, path), self._threads)
+
+    def _changes(self, key: str, path: Path) -> list[Change]:
+        opened_lowers = [os.open(lower, os.O_RDONLY) for lower in self._lowers(key)]
+        try:
+            with opened(path / "upper") as upper:
+                return list(upper_changes(upper, opened_lowers))
+        finally:
+            for fd in opened_lowers:
+                os.close(fd)
+
+    async def remove(self, key: str) -> None:
+        """As the protocol says."""
+        path = self._disk.existing(key)
+        await self.unmount(key)
+        await run_to_end(lambda: self._disk.discard(path), self._threads)
+
+    async def keys(self) -> list[str]:
+        """As the protocol says."""
+        return self._disk.keys()
+
+    async def trees(self) -> list[Digest]:
+        """As the protocol says."""
+        return self._disk.trees()
+
+    async def remove_tree(self, chain_id: Digest) -> None:
+        """As the protocol says."""
+        await run_to_end(lambda: self._disk.remove_tree(chain_id), self._threads)
+
+    async def sweep(self, *, keep: Collection[str]) -> None:
+        """As the protocol says."""
+        for key in await self.keys():
+            if key not in keep:
+                await self.remove(key)
+        await run_to_end(self._sweep, self._threads)
+
+    def _sweep(self) -> None:
+        # A mount keeps its place from being removed: of a snapshot moved away, for example.
+        for place in mounts_below((self._disk.root / "staging").resolve()):
+            unmount(Path(place))
+        self._disk.sweep()
+
+    def wait_flushed(self) -> None:
+        """Wait until the disk has the trees made so far."""
+        self._flushing.submit(lambda: None).result()
+
+    async def close(self) -> None:
+        """As the protocol says."""
+        await asyncio.to_thread(self._threads.shutdown)
+        await asyncio.to_thread(self._flushing.shutdown, cancel_futures=True)
+
+
+def _apply(layer: LayerSource, target: Path, stop: Event) -> Applied:
+    target.mkdir(mode=0o755)
+    target.chmod(0o755)
+    with layer.open() as chunks:
+        return apply_layer(until_stopped(chunks, stop), target, ApplyOptions())
+
+
+def complete_implied(tree: Path, applied: Applied, lowers: Sequence[Path]) -> None:
+    """Give directories that a layer implies the attributes that they have in the layers below.
+
+    On overlayfs a directory hides what the lower ones say of it, though they say more.
+    """
+    if not (applied.implied and lowers):
+        return
+    fds = [os.open(path, os.O_RDONLY | os.O_DIRECTORY) for path in (tree, *lowers)]
+    trees = [Tree(fd) for fd in fds]
+    try:
+        for path in applied.implied:
+            own = trees[0].node(path)
+            if own is None or not own.is_directory or _is_hidden(trees[0], path):
+                continue
+            below = lower_node(trees[1:], path, _OPAQUE)
+            if below is not None and below.is_directory:
+                _adopt(trees[0].descriptor(path), below)
+    finally:
+        for each in trees:
+            each.close()
+        for fd in fds:
+            os.close(fd)
+
+
+def _is_hidden(tree: Tree, path: str) -> bool:
+    """Tell whether the tree hides what is below it at a path."""
+    steps = path.split("/") if path else []
+    above = ["/".join(steps[:depth]) for depth in range(len(steps) + 1)]
+    return any(tree.xattr(at, _OPAQUE) is not None for at in above)
+
+
+def _adopt(fd: int, below: Node) -> None:
+    os.fchown(fd, below.uid, below.gid)
+    os.fchmod(fd, stat.S_IMODE(below.mode))
+    os.utime(fd, ns=(below.mtime_ns, below.mtime_ns))

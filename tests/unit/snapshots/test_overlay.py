@@ -1,0 +1,57 @@
+import os
+from pathlib import Path
+
+from lamina.snapshots.mounting import is_mounted, mounts_below
+from lamina.snapshots.overlay import OverlaySnapshots
+from lamina.snapshots.store import LayerSource, Snapshots
+from tests.unit.layers.archives import FILE
+from tests.unit.layers.trees import needs_root
+from tests.unit.snapshots.conformance import Layers, SnapshotsSuite
+
+
+@needs_root
+class TestOverlay(SnapshotsSuite):
+    def make(self, root: Path) -> Snapshots:
+        return OverlaySnapshots(root, flush=False)
+
+    async def test_mounts_are_gone_with_their_snapshots(
+        self, root: Path, snapshots: Snapshots, image: list[LayerSource]
+    ) -> None:
+        await snapshots.create("one", image)
+        place = (await snapshots.mount("one")).path
+        assert is_mounted(place)
+        with (place / "held").open("wb"):
+            await snapshots.remove("one")
+        assert mounts_below(root) == []
+
+    async def test_paths_that_mount_options_cannot_say(
+        self, tmp_path: Path, layers: Layers
+    ) -> None:
+        strange = OverlaySnapshots(tmp_path / "a,b:c\\d e\n", flush=False)
+        await strange.create("one", [layers.of(("f", FILE, b"1"))])
+        path = (await strange.mount("one")).path
+        assert (path / "f").read_bytes() == b"1"
+        assert is_mounted(path)
+        await strange.remove("one")
+        assert mounts_below(tmp_path) == []
+        await strange.close()
+
+    async def test_owners_and_devices(self, snapshots: Snapshots) -> None:
+        await snapshots.create("one", [])
+        path = (await snapshots.mount("one")).path
+        (path / "f").touch()
+        os.chown(path / "f", 5, 6)
+        os.mknod(path / "null", 0o020666, os.makedev(1, 3))
+        raw = b"".join(snapshots.changes_tar("one"))
+        await snapshots.create("two", [Layers().raw(raw)])
+        other = (await snapshots.mount("two")).path
+        assert ((other / "f").stat().st_uid, (other / "f").stat().st_gid) == (5, 6)
+        assert (other / "null").stat().st_rdev == os.makedev(1, 3)
+
+    async def test_flushed_trees_are_for_every_boot(self, root: Path, layers: Layers) -> None:
+        flushing = OverlaySnapshots(root)
+        await flushing.unpack([layers.of(("f", FILE, b""))])
+        [chain_id] = await flushing.trees()
+        flushing.wait_flushed()
+        assert not (root / f"trees/sha256/{chain_id.hex}/boot").exists()
+        await flushing.close()
