@@ -160,9 +160,7 @@ class Repository:
             raise RegistryNotFound(f"no host of {self.name} can {capability}", status=404)
         # A host that has answered over plain HTTP is not tried over TLS with every request.
         answered = {_twin_key(session) for session in able if session.is_met}
-        return [
-            session for session in able if session.is_met or _twin_key(session) not in answered
-        ]
+        return [session for session in able if session.is_met or _twin_key(session) not in answered]
 
     async def _ask(self, capability: Capability, operation: Callable[[Session], Awaitable[T]]) -> T:
         sessions = self._able(capability)
