@@ -83,6 +83,33 @@ async def test_what_is_there_is_not_sent(engine: Engine, proxy: FaultProxy) -> N
     assert len(proxy.requests(r"^PUT .*/blobs/uploads/")) == 1
 
 
+async def test_pushed_again_it_changes_nothing_but_what_is_missing(
+    engine: Engine, registry: Registry, proxy: FaultProxy
+) -> None:
+    image, other = small_image("again"), small_image("another")
+    name = f"{proxy.address}/p/again:1"
+    await engine.image_load(io.BytesIO(tar_of(docker_archive((image, [name])))), quiet=True)
+    digest = await engine.image_push(name)
+    proxy.seen.clear()
+    assert await engine.image_push(name) == digest
+    assert not proxy.requests(r"^(POST|PATCH|PUT) ")
+    # Somebody moved the tag: only the manifest goes again.
+    await put_image(engine, other, name)
+    await engine.image_load(io.BytesIO(tar_of(docker_archive((image, [name])))), quiet=True)
+    proxy.seen.clear()
+    assert await engine.image_push(name) == digest
+    assert len(proxy.requests(r"^PUT .*/manifests/1$")) == 1
+    assert not proxy.requests(r"^(POST|PATCH) ")
+    # A blob is gone, although its manifest is there: it is sent again.
+    layer_digest = json.loads(in_registry(f"{registry.address}/p/again:1"))["layers"][0]["digest"]
+    for link in registry.storage.rglob(f"*/_layers/sha256/{layer_digest[7:]}/link"):
+        link.unlink()
+    proxy.seen.clear()
+    assert await engine.image_push(name) == digest
+    assert len(proxy.requests(r"^PUT .*/blobs/uploads/")) == 1
+    assert in_registry(f"{registry.address}/p/again:1", raw=False)
+
+
 @pytest.mark.parametrize("docker", [False, True], ids=["oci", "docker"])
 async def test_an_index_is_pushed_whole(
     engine: Engine, registry: Registry, *, docker: bool

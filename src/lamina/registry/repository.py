@@ -47,6 +47,15 @@ class Repository:
 
         return await self._ask("resolve", once)
 
+    async def pushed(self, tag: str) -> Digest | None:
+        """What a tag leads to where pushes go, None if to nothing or if that is not said."""
+
+        async def once(session: Session) -> Digest | None:
+            found = await manifests.resolve(session, self.name, tag)
+            return None if found is None else found.digest
+
+        return await self._ask("push", once)
+
     async def fetch(self, reference: str | Digest) -> Fetched:
         """The manifest or index behind a tag or digest, verified.
 
