@@ -94,7 +94,9 @@ class Attributes:
         """Do the same for a hard link, if it says something else than the entry it links to."""
         there = os.lstat(name, dir_fd=parent.fd)
         if stat.S_ISLNK(there.st_mode):
-            self.settle_symlink(parent, name, header)
+            # The time stays that of the link's own entry, as dockerd and umoci have it.
+            if not self._recorded:
+                os.chown(name, *_owner(header), dir_fd=parent.fd, follow_symlinks=False)
             return
         found = (there.st_uid, there.st_gid, stat.S_IMODE(there.st_mode), there.st_mtime_ns)
         said = (header.uid, header.gid, header.mode & 0o7777, header.mtime_ns)
