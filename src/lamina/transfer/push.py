@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
-from lamina.errors import BlobNotFound, InvalidParameter, NotFound
+from lamina.errors import InvalidParameter, NotFound
 from lamina.oci import mediatype
 from lamina.oci.descriptor import Descriptor
 from lamina.oci.digest import Digest
@@ -38,6 +38,7 @@ from lamina.registry.failure import RegistryNotFound
 from lamina.registry.repository import Repository
 from lamina.transfer.compressing import compress_layer, compressed_blob
 from lamina.transfer.incoming import Incoming
+from lamina.transfer.pushed_again import push_again
 from lamina.transfer.pushed_image import PushedImage, needed_for_push, read_pushed_image
 from lamina.transfer.pushed_layer import push_document, push_layer
 from lamina.transfer.remotes import Remotes
@@ -121,50 +122,12 @@ class _Pusher:
 
     async def push(self, report: Report) -> Digest:
         """Push it; the digest of what the tag now leads to in the registry."""
-        target = await self._push_again(report) or await self._push(report)
+        target: Manifest | Index | None = await push_again(
+            self._resources, self._repository, self._reference, name_of=self._name_of, report=report
+        )
+        target = target or await self._push(report)
         await self._tell_digest(target, report)
         return target.digest
-
-    async def _push_again(self, report: Report) -> Manifest | None:
-        """Push what was pushed or pulled under this name before, if all but the tag is there.
-
-        A tag that leads to it already stays as it is, as containerd does it. Needs nothing of the
-        store but the manifest, and changes no record. None, and nothing told, if it is not that
-        simple.
-        """
-        catalogue, reference = self._resources.records.catalogue, self._reference
-        tag = catalogue.tag(reference)
-        known = catalogue.repo_digests.get(reference.name, {})
-        if reference.tag is None or tag is None or tag.target is None:
-            return None
-        if known.get(tag.target) != tag.image_id:
-            return None
-        try:
-            kept = (await read_pushed_image(self._resources, catalogue, tag)).kept
-        except BlobNotFound:
-            # Deleted this moment; nothing protects it yet.
-            return None
-        if not isinstance(kept, Manifest) or kept.digest != tag.target:
-            return None
-        layers = dict.fromkeys(layer.digest for layer in reversed(kept.layers))
-        names = [self._name_of(digest) for digest in layers]
-        try:
-            async with asyncio.TaskGroup() as group:
-                asking = [
-                    group.create_task(self._repository.stat(digest))
-                    for digest in (kept.config.digest, *layers)
-                ]
-                there = group.create_task(self._repository.pushed(reference.tag))
-        except BaseExceptionGroup as failed:
-            raise failed.exceptions[0] from None
-        if any(task.result() is None for task in asking):
-            return None
-        for action in ("Preparing", "Layer already exists"):
-            for name in names:
-                await report(LayerProgress(name, action))
-        if there.result() != kept.digest:
-            await self._repository.put(kept.raw, kept.media_type, tag=reference.tag)
-        return kept
 
     def _name_of(self, digest: Digest) -> str:
         """What a layer is called in progress: by its content, if that is known."""
