@@ -83,14 +83,18 @@ class Tree:
             return None
         mode, uid, gid, device = there.st_mode, there.st_uid, there.st_gid, there.st_rdev
         major, minor = os.major(device), os.minor(device)
-        if self._recorded and (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
-            raw = self.xattr(path, RECORD)
-            if raw is not None:
-                # Not ours, if it says nothing; then the file speaks for itself.
-                with suppress(ValueError):
-                    record = Recorded.parse(raw)
-                    mode, uid, gid = record.mode, record.uid, record.gid
-                    major, minor = record.major, record.minor
+        if self._recorded:
+            # What is ours is root's: whoever made it was root of a user namespace of ours.
+            uid, gid = (0 if uid == os.geteuid() else uid), (0 if gid == os.getegid() else gid)
+            record = self._record(path) if stat.S_ISREG(mode) or stat.S_ISDIR(mode) else None
+            if record is not None:
+                uid, gid, major, minor = record.uid, record.gid, record.major, record.minor
+                # Unless the mode was changed since it was recorded.
+                extra = stat.S_IRWXU if stat.S_ISDIR(mode) else stat.S_IRUSR | stat.S_IWUSR
+                if stat.S_IMODE(mode) == record.mode & 0o777 | extra:
+                    mode = record.mode
+                else:
+                    mode = stat.S_IFMT(record.mode) | stat.S_IMODE(mode)
         shared = there.st_nlink > 1 and not stat.S_ISDIR(mode)
         return Node(
             path=path,
@@ -103,6 +107,12 @@ class Tree:
             minor=minor,
             inode=(there.st_dev, there.st_ino) if shared else None,
         )
+
+    def _record(self, path: str) -> Recorded | None:
+        raw = self.xattr(path, RECORD)
+        with suppress(ValueError):
+            return None if raw is None else Recorded.parse(raw)
+        return None  # not ours: the file speaks for itself
 
     def xattr(self, path: str, name: str) -> bytes | None:
         """Return an extended attribute of the path itself, None if it has none."""

@@ -6,10 +6,12 @@ import os
 from pathlib import Path
 from typing import Final
 
-__all__ = ["is_mounted", "mount_overlay", "mounts_below", "sync_file_system", "unmount"]
+__all__ = ["make_private", "mount_overlay", "mounts_below", "sync_file_system", "unmount"]
 
 _LIBC: Final = ctypes.CDLL(None, use_errno=True)
 _MNT_DETACH: Final = 2
+_MS_REC: Final = 1 << 14
+_MS_PRIVATE: Final = 1 << 18
 _UMOUNT_NOFOLLOW: Final = 8
 _MAX_DATA: Final = 4095  # a page, and the NUL
 _SPECIAL: Final = frozenset(',:\\"')
@@ -48,14 +50,16 @@ def unmount(target: Path) -> None:
             raise OSError(error, os.strerror(error), str(target))
 
 
-def is_mounted(target: Path) -> bool:
-    """Tell whether something is mounted at `target`."""
-    return str(target) in mounts_below(target)
+def make_private() -> None:
+    """Keep what is mounted from now on from other mount namespaces. Raises OSError."""
+    if _LIBC.mount(b"none", b"/", None, _MS_REC | _MS_PRIVATE, None):
+        error = ctypes.get_errno()
+        raise OSError(error, os.strerror(error), "/")
 
 
-def mounts_below(root: Path) -> list[str]:
-    """Return the places below `root`, or at it, where this process sees mounts."""
-    table = Path("/proc/self/mountinfo").read_bytes()
+def mounts_below(root: Path, *, process: str = "self") -> list[str]:
+    """Return the places below `root`, or at it, where a process sees mounts."""
+    table = Path(f"/proc/{process}/mountinfo").read_bytes()
     places = [os.fsdecode(_unescaped(line.split(b" ", 5)[4])) for line in table.splitlines()]
     return [place for place in places if Path(place).is_relative_to(root)]
 

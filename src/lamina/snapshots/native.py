@@ -6,7 +6,6 @@ import stat
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from threading import Event
 from typing import Final
 
 from lamina.layers.apply import ApplyOptions, Form, LayerApplier, apply_layer
@@ -18,7 +17,7 @@ from lamina.layers.tree import Node, Tree
 from lamina.oci.digest import Digest
 from lamina.oci.rootfs import chain_ids
 from lamina.snapshots.disk import SnapshotDisk, opened
-from lamina.snapshots.stopping import Stopped, run_to_end, until_stopped
+from lamina.snapshots.stopping import Stop, Stopped, run_to_end, until_stopped
 from lamina.snapshots.store import LayerSource, Mounted
 
 __all__ = ["NativeSnapshots", "copy_tree"]
@@ -66,11 +65,11 @@ class NativeSnapshots:
     async def unpack(self, layers: Sequence[LayerSource]) -> Digest | None:
         """As the protocol says; one layer after the other."""
         chain = chain_ids(layer.diff_id for layer in layers)
-        stop = Event()
+        stop = Stop()
         await run_to_end(lambda: self._unpack(layers, chain, stop), self._threads, stop=stop.set)
         return chain[-1] if chain else None
 
-    def _unpack(self, layers: Sequence[LayerSource], chain: Sequence[Digest], stop: Event) -> None:
+    def _unpack(self, layers: Sequence[LayerSource], chain: Sequence[Digest], stop: Stop) -> None:
         there = 0
         for count in range(len(chain), 0, -1):
             if self._disk.has_tree(chain[count - 1]):
@@ -96,10 +95,10 @@ class NativeSnapshots:
         """As the protocol says."""
         self._disk.snapshot(key)
         top = await self.unpack(layers)
-        stop = Event()
+        stop = Stop()
         await run_to_end(lambda: self._create(key, top, stop), self._threads, stop=stop.set)
 
-    def _create(self, key: str, top: Digest | None, stop: Event) -> None:
+    def _create(self, key: str, top: Digest | None, stop: Stop) -> None:
         with self._disk.staged() as path:
             target = path / "merged"
             target.mkdir()
@@ -170,7 +169,7 @@ class NativeSnapshots:
         await asyncio.to_thread(self._flushing.shutdown, cancel_futures=True)
 
 
-def copy_tree(source: Path, target: Path, ownership: Ownership, stop: Event) -> None:
+def copy_tree(source: Path, target: Path, ownership: Ownership, stop: Stop) -> None:
     """Copy everything that a layer can say, and times to the nanosecond, to an empty directory.
 
     Raises OSError, Stopped.

@@ -5,49 +5,63 @@ import os
 import stat
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
-from threading import Event
-from typing import Final
 
 from lamina.layers.apply import Applied, ApplyOptions, apply_layer
 from lamina.layers.changes import Change, lower_node, upper_changes
 from lamina.layers.diff import DiffOptions, upper_tar
+from lamina.layers.ownership import RECORD, Ownership, Recorded
 from lamina.layers.tree import Node, Tree
 from lamina.oci.digest import Digest
 from lamina.oci.rootfs import chain_ids
 from lamina.snapshots.disk import SnapshotDisk, opened
-from lamina.snapshots.mounting import is_mounted, mount_overlay, mounts_below, unmount
-from lamina.snapshots.stopping import Stopped, run_to_end, until_stopped
+from lamina.snapshots.mounter import HostMounter, Mounter
+from lamina.snapshots.stopping import Stop, run_to_end, until_stopped
 from lamina.snapshots.store import LayerSource, Mounted
 
 __all__ = ["OverlaySnapshots"]
 
-_OPAQUE: Final = "trusted.overlay.opaque"
-
 
 class OverlaySnapshots:
-    """`Snapshots` for root: overlays mounted where this process lives; they outlive it.
+    """`Snapshots` as overlays, which `mounter` mounts; else this process does, which needs root.
 
     `flush` says whether trees are written back in the background after they were made.
     """
 
-    driver: Final = "overlay"
-
-    def __init__(self, root: Path, *, flush: bool = True) -> None:
-        self._disk = SnapshotDisk(root)
+    def __init__(self, root: Path, *, mounter: Mounter | None = None, flush: bool = True) -> None:
+        # True paths, since they are looked for among the mounts.
+        self._disk = SnapshotDisk(root.absolute())
+        self._mounter = mounter or HostMounter()
+        self._apply_options = ApplyOptions(
+            ownership=self._mounter.ownership, overlay_xattrs=self._mounter.overlay_xattrs
+        )
+        self._diff_options = DiffOptions(
+            ownership=self._mounter.ownership, overlay_xattrs=self._mounter.overlay_xattrs
+        )
         self._flush = flush
         workers = len(os.sched_getaffinity(0))
         self._threads = ThreadPoolExecutor(workers, thread_name_prefix="snapshots")
         self._flushing = ThreadPoolExecutor(1, thread_name_prefix="snapshots-flush")
 
     @property
+    def driver(self) -> str:
+        """As the protocol says."""
+        return self._mounter.driver
+
+    @property
     def details(self) -> Mapping[str, str]:
         """As the protocol says."""
-        return {"Native Overlay Diff": "true", "userxattr": "false"}
+        userxattr = self._mounter.overlay_xattrs.startswith("user.")
+        return {
+            "Native Overlay Diff": "true",
+            "userxattr": str(userxattr).lower(),
+            "Ownership": self._mounter.ownership.value,
+        }
 
     def command(self, argv: Sequence[str]) -> list[str]:
-        """As the protocol says: mounts are everywhere to be seen."""
-        return list(argv)
+        """As the protocol says."""
+        return self._mounter.command(argv)
 
     async def unpack(self, layers: Sequence[LayerSource]) -> Digest | None:
         """As the protocol says; layers are unpacked side by side."""
@@ -65,7 +79,7 @@ class OverlaySnapshots:
         """Unpack layers side by side; make them trees in their order."""
         loop = asyncio.get_running_loop()
         done = {at: loop.create_future() for at in part}
-        stop = Event()
+        stop = Stop()
         try:
             async with asyncio.TaskGroup() as group:
                 for at in part:
@@ -79,9 +93,8 @@ class OverlaySnapshots:
                         )
                     )
         except BaseExceptionGroup as several:
-            # Stopped is what the first failure made of another.
-            failed = [one for one in several.exceptions if not isinstance(one, Stopped)]
-            raise (failed or several.exceptions)[0] from None
+            # The rest of them is what the first made of the others.
+            raise stop.cause or several.exceptions[0] from None
 
     async def _unpack_one(
         self,
@@ -90,7 +103,7 @@ class OverlaySnapshots:
         *,
         below: asyncio.Future[None] | None,
         done: asyncio.Future[None],
-        stop: Event,
+        stop: Stop,
     ) -> None:
         """Make the tree of the last layer of a chain, when that below it is there."""
         if not await run_to_end(lambda: self._disk.has_tree(chain[-1]), self._threads):
@@ -99,10 +112,12 @@ class OverlaySnapshots:
             try:
                 try:
                     applied = await run_to_end(
-                        lambda: _apply(layer, path / "tree", stop), self._threads, stop=stop.set
+                        lambda: _apply(layer, path / "tree", self._apply_options, stop),
+                        self._threads,
+                        stop=stop.set,
                     )
-                except Exception:
-                    stop.set()
+                except Exception as error:
+                    stop.fail(error)
                     raise
                 if below is not None:
                     await below
@@ -119,7 +134,7 @@ class OverlaySnapshots:
     def _publish(
         self, staged: Path, applied: Applied, lowers: Sequence[Path], chain_id: Digest
     ) -> None:
-        complete_implied(staged / "tree", applied, lowers)
+        complete_implied(staged / "tree", applied, lowers, self._apply_options)
         self._disk.publish_tree(staged, chain_id)
         if self._flush:
             self._flushing.submit(self._disk.flush, [chain_id])
@@ -137,7 +152,11 @@ class OverlaySnapshots:
             for name in ("upper", "work", "merged"):
                 (path / name).mkdir()
             there = below.stat()
-            os.chown(path / "upper", there.st_uid, there.st_gid)
+            if self._mounter.ownership is Ownership.SET:
+                os.chown(path / "upper", there.st_uid, there.st_gid)
+            else:
+                with suppress(OSError):
+                    os.setxattr(path / "upper", RECORD, os.getxattr(below, RECORD))
             (path / "upper").chmod(stat.S_IMODE(there.st_mode))
             os.utime(path / "upper", ns=(there.st_mtime_ns, there.st_mtime_ns))
             self._disk.publish_snapshot(path, key, chain)
@@ -147,11 +166,11 @@ class OverlaySnapshots:
         path = self._disk.existing(key)
         target = path / "merged"
         await run_to_end(lambda: self._mount(key, path, target), self._threads)
-        return Mounted(path=target, inside=target)
+        return Mounted(path=self._mounter.seen(target), inside=target)
 
     def _mount(self, key: str, path: Path, target: Path) -> None:
-        if not is_mounted(target.resolve()):
-            mount_overlay(
+        if str(target) not in self._mounter.mounts_below(target):
+            self._mounter.mount(
                 target, lowers=self._lowers(key), upper=path / "upper", work=path / "work"
             )
 
@@ -162,12 +181,12 @@ class OverlaySnapshots:
     async def unmount(self, key: str) -> None:
         """As the protocol says."""
         target = self._disk.snapshot(key) / "merged"
-        await run_to_end(lambda: unmount(target), self._threads)
+        await run_to_end(lambda: self._mounter.unmount(target), self._threads)
 
     def changes_tar(self, key: str) -> Iterator[bytes]:
         """As the protocol says."""
         with opened(self._disk.existing(key) / "upper") as upper:
-            yield from upper_tar(upper, DiffOptions())
+            yield from upper_tar(upper, self._diff_options)
 
     async def changes(self, key: str) -> list[Change]:
         """As the protocol says."""
@@ -178,7 +197,7 @@ class OverlaySnapshots:
         opened_lowers = [os.open(lower, os.O_RDONLY) for lower in self._lowers(key)]
         try:
             with opened(path / "upper") as upper:
-                return list(upper_changes(upper, opened_lowers))
+                return list(upper_changes(upper, opened_lowers, self._diff_options))
         finally:
             for fd in opened_lowers:
                 os.close(fd)
@@ -210,8 +229,8 @@ class OverlaySnapshots:
 
     def _sweep(self) -> None:
         # A mount keeps its place from being removed: of a snapshot moved away, for example.
-        for place in mounts_below((self._disk.root / "staging").resolve()):
-            unmount(Path(place))
+        for place in self._mounter.mounts_below(self._disk.root / "staging"):
+            self._mounter.unmount(Path(place))
         self._disk.sweep()
 
     def wait_flushed(self) -> None:
@@ -222,16 +241,19 @@ class OverlaySnapshots:
         """As the protocol says."""
         await asyncio.to_thread(self._threads.shutdown)
         await asyncio.to_thread(self._flushing.shutdown, cancel_futures=True)
+        await asyncio.to_thread(self._mounter.close)
 
 
-def _apply(layer: LayerSource, target: Path, stop: Event) -> Applied:
+def _apply(layer: LayerSource, target: Path, options: ApplyOptions, stop: Stop) -> Applied:
     target.mkdir(mode=0o755)
     target.chmod(0o755)
     with layer.open() as chunks:
-        return apply_layer(until_stopped(chunks, stop), target, ApplyOptions())
+        return apply_layer(until_stopped(chunks, stop), target, options)
 
 
-def complete_implied(tree: Path, applied: Applied, lowers: Sequence[Path]) -> None:
+def complete_implied(
+    tree: Path, applied: Applied, lowers: Sequence[Path], options: ApplyOptions
+) -> None:
     """Give directories that a layer implies the attributes that they have in the layers below.
 
     On overlayfs a directory hides what the lower ones say of it, though they say more.
@@ -239,15 +261,16 @@ def complete_implied(tree: Path, applied: Applied, lowers: Sequence[Path]) -> No
     if not (applied.implied and lowers):
         return
     fds = [os.open(path, os.O_RDONLY | os.O_DIRECTORY) for path in (tree, *lowers)]
-    trees = [Tree(fd) for fd in fds]
+    trees = [Tree(fd, options.ownership) for fd in fds]
+    opaque = f"{options.overlay_xattrs}opaque"
     try:
         for path in applied.implied:
             own = trees[0].node(path)
-            if own is None or not own.is_directory or _is_hidden(trees[0], path):
+            if own is None or not own.is_directory or _is_hidden(trees[0], path, opaque):
                 continue
-            below = lower_node(trees[1:], path, _OPAQUE)
+            below = lower_node(trees[1:], path, opaque)
             if below is not None and below.is_directory:
-                _adopt(trees[0].descriptor(path), below)
+                _adopt(trees[0].descriptor(path), below, options.ownership)
     finally:
         for each in trees:
             each.close()
@@ -255,14 +278,19 @@ def complete_implied(tree: Path, applied: Applied, lowers: Sequence[Path]) -> No
             os.close(fd)
 
 
-def _is_hidden(tree: Tree, path: str) -> bool:
+def _is_hidden(tree: Tree, path: str, opaque: str) -> bool:
     """Tell whether the tree hides what is below it at a path."""
     steps = path.split("/") if path else []
     above = ["/".join(steps[:depth]) for depth in range(len(steps) + 1)]
-    return any(tree.xattr(at, _OPAQUE) is not None for at in above)
+    return any(tree.xattr(at, opaque) is not None for at in above)
 
 
-def _adopt(fd: int, below: Node) -> None:
-    os.fchown(fd, below.uid, below.gid)
-    os.fchmod(fd, stat.S_IMODE(below.mode))
+def _adopt(fd: int, below: Node, ownership: Ownership) -> None:
+    if ownership is Ownership.SET:
+        os.fchown(fd, below.uid, below.gid)
+        os.fchmod(fd, stat.S_IMODE(below.mode))
+    else:
+        with suppress(OSError):
+            os.setxattr(fd, RECORD, Recorded(below.mode, below.uid, below.gid).format())
+        os.fchmod(fd, below.mode & 0o777 | 0o700)
     os.utime(fd, ns=(below.mtime_ns, below.mtime_ns))

@@ -1,12 +1,12 @@
 import os
 from pathlib import Path
-from threading import Event
 
 import pytest
 
 from lamina.layers.apply import ApplyOptions, Form, apply_layer
 from lamina.layers.ownership import RECORD, Ownership
 from lamina.snapshots.native import NativeSnapshots, copy_tree
+from lamina.snapshots.stopping import Stop
 from lamina.snapshots.store import Snapshots
 from tests.unit.layers.archives import DIRECTORY, FIFO, FILE, LINK, SYMLINK, archive
 from tests.unit.layers.trees import differences, listing, needs_root
@@ -48,6 +48,6 @@ def test_a_copy_is_the_same(tmp_path: Path, ownership: Ownership) -> None:
         os.setxattr(one / "holes", RECORD, b"0:0:0644:file")
         os.setxattr(one / "é", RECORD, b"0:0:0755:dir")
         os.setxattr(one, RECORD, b"0:0:0755:dir")
-    copy_tree(one, two, ownership, Event())
+    copy_tree(one, two, ownership, Stop())
     assert differences(listing(one), listing(two)) == {}
     assert (two / "holes").stat().st_blocks < 100

@@ -1,9 +1,14 @@
+import io
 import os
+import tarfile
 from pathlib import Path
 
-from lamina.snapshots.mounting import is_mounted, mounts_below
+from lamina.layers.ownership import RECORD
+from lamina.snapshots.mounter import NamespaceMounter
+from lamina.snapshots.mounting import mounts_below
 from lamina.snapshots.overlay import OverlaySnapshots
 from lamina.snapshots.store import LayerSource, Snapshots
+from tests.real.programs import run
 from tests.unit.layers.archives import FILE
 from tests.unit.layers.trees import needs_root
 from tests.unit.snapshots.conformance import Layers, SnapshotsSuite
@@ -19,7 +24,7 @@ class TestOverlay(SnapshotsSuite):
     ) -> None:
         await snapshots.create("one", image)
         place = (await snapshots.mount("one")).path
-        assert is_mounted(place)
+        assert mounts_below(root) == [str(place)]
         with (place / "held").open("wb"):
             await snapshots.remove("one")
         assert mounts_below(root) == []
@@ -31,7 +36,7 @@ class TestOverlay(SnapshotsSuite):
         await strange.create("one", [layers.of(("f", FILE, b"1"))])
         path = (await strange.mount("one")).path
         assert (path / "f").read_bytes() == b"1"
-        assert is_mounted(path)
+        assert mounts_below(tmp_path) == [str(path)]
         await strange.remove("one")
         assert mounts_below(tmp_path) == []
         await strange.close()
@@ -55,3 +60,29 @@ class TestOverlay(SnapshotsSuite):
         flushing.wait_flushed()
         assert not (root / f"trees/sha256/{chain_id.hex}/boot").exists()
         await flushing.close()
+
+
+class TestOverlayInUserNamespace(SnapshotsSuite):
+    def make(self, root: Path) -> Snapshots:
+        return OverlaySnapshots(root, mounter=NamespaceMounter(), flush=False)
+
+    def mode(self, path: Path) -> int:
+        # The record, where there is one: a set-user-ID or sticky bit is not set for real.
+        try:
+            return int(os.getxattr(path, RECORD).split(b":")[2], 8)
+        except OSError:
+            return super().mode(path)
+
+    async def test_commands_see_the_mounts(
+        self, root: Path, snapshots: Snapshots, image: list[LayerSource]
+    ) -> None:
+        await snapshots.create("one", image)
+        mounted = await snapshots.mount("one")
+        assert mounts_below(root) == []
+        shown = run(snapshots.command(["cat", str(mounted.inside / "etc/passwd")]))
+        assert shown == "root"
+        made = str(mounted.inside / "made")
+        run(snapshots.command(["sh", "-c", f"umask 022; mkdir {made}; chmod 4711 {made}"]))
+        with tarfile.open(fileobj=io.BytesIO(b"".join(snapshots.changes_tar("one")))) as tar:
+            [info] = tar.getmembers()
+        assert (info.name, info.mode, info.uid, info.gid) == ("made", 0o4711, 0, 0)
