@@ -139,10 +139,10 @@ def test_a_story_told_by_turns(  # noqa: PLR0917 - fixtures
     ).strip()
     assert docker("image", "inspect", "--format", "{{.Config.Env}}", imported).strip() == "[A=b]"
     assert hosted("history", "--format", "{{.Comment}}", imported).strip() == "Imported from -"
-    printed = hosted("events", "--since", "1m", "--until", "0s", "--format", "{{.Action}}").split()
+    printed = hosted("events", "--since", "10m", "--until", "0s", "--format", "{{.Action}}").split()
     assert (
         printed
-        == rooted("events", "--since", "1m", "--until", "0s", "--format", "{{.Action}}").split()
+        == rooted("events", "--since", "10m", "--until", "0s", "--format", "{{.Action}}").split()
     )
     for action in ("load", "tag", "untag", "delete", "save", "prune", "import"):
         assert action in printed
@@ -159,7 +159,7 @@ def test_events_as_they_happen(
     # The tag is there already when the watcher begins: it shows that first, so it is listening.
     rooted("load", "--input", str(sample))
     rooted("tag", "cli/one:1", f"cli/before:{way}")
-    argv = [sys.executable, "-m", "lamina", "events", "--since", "1m", "--filter", "event=tag"]
+    argv = [sys.executable, "-m", "lamina", "events", "--since", "10m", "--filter", "event=tag"]
     argv += ["--format", "{{.Actor.Attributes.name}}"]
     with subprocess.Popen(
         argv, stdout=subprocess.PIPE, env=watcher.environment(), text=True
