@@ -1,6 +1,7 @@
 """The two engines, as the rows see them."""
 
 import subprocess
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,9 @@ from tests.real.dockerd import Dockerd, dockerd
 from tests.real.lamina_daemon import LaminaDaemon, lamina_daemon
 from tests.real.process import process_tree
 from tests.real.programs import as_root
+
+DOWNLOADS = "max-concurrent-downloads=4"
+"""So that all layers of the image with large ones come at once, on both; the default is 3."""
 
 
 class Daemon(Protocol):
@@ -118,14 +122,17 @@ def two_dockerds(parent: Path) -> Iterator[tuple[Engine, Engine]]:
 
 @contextmanager
 def running_dockerd(parent: Path) -> Iterator[Engine]:
-    with dockerd(parent=parent) as daemon:
+    with dockerd(options=[f"--{DOWNLOADS}"], parent=parent) as daemon:
         yield from _engine("dockerd", daemon)
 
 
 @contextmanager
 def running_lamina(parent: Path) -> Iterator[Engine]:
-    with lamina_daemon(parent=parent) as daemon:
-        yield from _engine("Lamina", daemon)
+    with tempfile.TemporaryDirectory(prefix="lamina-config-") as directory:
+        config = Path(directory) / "lamina.toml"
+        config.write_text(f"{DOWNLOADS}\n")
+        with lamina_daemon(options=["--config", str(config)], parent=parent) as daemon:
+            yield from _engine("Lamina", daemon)
 
 
 def _engine(name: str, daemon: Dockerd | LaminaDaemon) -> Iterator[Engine]:

@@ -94,7 +94,7 @@ def make_fixtures(work: Path, sizes: Sizes) -> Fixtures:
 def _make_large(kept: Path, target: Path, sizes: Sizes) -> None:
     layers = [kept / f"large-{number}.tar" for number in range(sizes.large_layers)]
     for number, layer in enumerate(layers):
-        _generate_layer(layer, sizes.large_layer_bytes, 400, seed=200 + number)
+        _generate_layer(layer, sizes.large_layer_bytes, 2_000, seed=200 + number)
     _docker_archive(target, layers, "bench/large:1")
     for layer in layers:
         layer.unlink()
