@@ -248,7 +248,8 @@ class LayerApplier:
         return False
 
     def _begin_file(self, parent: Directory, above: str, name: str, header: TarHeader) -> None:
-        mode = header.mode & 0o777
+        # A record can only be kept with a file that its owner may write.
+        mode = header.mode & 0o777 | (0o600 if self._recorded else 0)
         try:
             self._file = os.open(name, _CREATE, mode, dir_fd=parent.fd)
         except FileExistsError:

@@ -24,9 +24,9 @@ from tests.unit.layers.archives import (
     cut,
     member,
 )
-from tests.unit.layers.trees import listing, needs_root, open_descriptors
+from tests.unit.layers.trees import OWNERSHIP, listing, needs_root, open_descriptors
 
-MERGED = ApplyOptions(form=Form.MERGED)
+MERGED = ApplyOptions(form=Form.MERGED, ownership=OWNERSHIP)
 RECORDED = ApplyOptions(form=Form.MERGED, ownership=Ownership.RECORDED)
 CAPABILITY = bytes.fromhex("0100000200200000000000000000000000000000")
 
@@ -92,6 +92,7 @@ def test_everything_a_header_says(root: Path) -> None:
     }
 
 
+@needs_root
 def test_attributes_of_directories_that_forbid_and_come_late(root: Path) -> None:
     raw = archive_of([
         info("a", DIRECTORY, mode=0o500, mtime=5),
@@ -111,7 +112,12 @@ def test_attributes_of_directories_that_forbid_and_come_late(root: Path) -> None
 
 
 def test_what_is_implied(root: Path) -> None:
-    applied = apply(root, ("a/b/file", FILE, b""), ("a", DIRECTORY, ""), options=ApplyOptions())
+    applied = apply(
+        root,
+        ("a/b/file", FILE, b""),
+        ("a", DIRECTORY, ""),
+        options=ApplyOptions(ownership=OWNERSHIP),
+    )
     assert applied.implied == ("", "a/b")
     assert stat.S_IMODE((root / "a/b").stat().st_mode) == 0o755
 

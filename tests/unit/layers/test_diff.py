@@ -14,9 +14,9 @@ from lamina.layers.diff import DiffOptions, difference_tar, upper_tar
 from lamina.layers.directories import remove
 from lamina.layers.ownership import Ownership
 from tests.unit.layers.archives import DIRECTORY, FIFO, FILE, LINK, SYMLINK, archive, member
-from tests.unit.layers.trees import listing, needs_root
+from tests.unit.layers.trees import OWNERSHIP, listing, needs_root
 
-MERGED = ApplyOptions(form=Form.MERGED)
+MERGED = ApplyOptions(form=Form.MERGED, ownership=OWNERSHIP)
 SECOND = 1_000_000_000
 
 
@@ -32,12 +32,12 @@ def opened(*paths: Path) -> Iterator[list[int]]:
 
 def changes_of(upper: Path, options: DiffOptions | None = None) -> bytes:
     with opened(upper) as [fd]:
-        return b"".join(upper_tar(fd, options))
+        return b"".join(upper_tar(fd, options or DiffOptions(ownership=OWNERSHIP)))
 
 
 def difference(lower: Path, upper: Path) -> bytes:
     with opened(lower, upper) as [old, new]:
-        return b"".join(difference_tar(old, new))
+        return b"".join(difference_tar(old, new, DiffOptions(ownership=OWNERSHIP)))
 
 
 def entries(raw: bytes) -> list[tarfile.TarInfo]:
@@ -240,6 +240,7 @@ def tree_of(found: list[tuple[str, bytes, bytes | str]]) -> bytes:
     return archive([*kept, *links])
 
 
+@needs_root
 @settings(max_examples=60, deadline=None)
 @given(st.lists(entry, max_size=12))
 def test_round_trip(

@@ -7,7 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from lamina.layers.ownership import Ownership
+
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
+
+# Layers of other people's files, unpacked by whoever runs the tests.
+OWNERSHIP = Ownership.SET if os.geteuid() == 0 else Ownership.RECORDED
 
 Facts = tuple[object, ...]
 
