@@ -41,6 +41,9 @@ def main() -> int:
     parser.add_argument(
         "--noise", action="store_true", help="dockerd against itself: what a ratio of 1 looks like"
     )
+    parser.add_argument(
+        "--keep", action="store_true", help="keep a run of some rows only, in place of a complete one"
+    )
     parser.add_argument("--check", action="store_true", help="fail if a goal is missed")
     options = parser.parse_args()
 
@@ -86,7 +89,7 @@ def main() -> int:
                 results.append(result)
                 show(cells(result))
     print(f"\n{about.sentence}\n{time.monotonic() - started:.0f} s", file=sys.stderr)
-    if not (wanted or options.quick or options.noise):
+    if (options.keep or not wanted) and not (options.quick or options.noise):
         keep(markdown(results, about), as_json(results, about), svg(results))
     missed = [result.title.strip() for result in results if result.meets_goal is False]
     if missed:
