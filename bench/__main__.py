@@ -42,7 +42,9 @@ def main() -> int:
         "--noise", action="store_true", help="dockerd against itself: what a ratio of 1 looks like"
     )
     parser.add_argument(
-        "--keep", action="store_true", help="keep a run of some rows only, in place of a complete one"
+        "--keep",
+        action="store_true",
+        help="keep a run of some rows only, in place of a complete one",
     )
     parser.add_argument("--check", action="store_true", help="fail if a goal is missed")
     options = parser.parse_args()
