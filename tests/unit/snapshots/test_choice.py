@@ -1,10 +1,12 @@
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from lamina.errors import InvalidParameter, Unavailable
 from lamina.snapshots.choice import DRIVERS, choose_snapshots
+from tests.real.programs import run
 from tests.unit.layers.trees import needs_root
 
 
@@ -33,7 +35,23 @@ def test_unknown_drivers(tmp_path: Path) -> None:
         choose_snapshots(tmp_path, driver="zfs")
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may mount")
-def test_what_does_not_work_says_why(tmp_path: Path) -> None:
+@pytest.fixture
+def no_upper(tmp_path: Path) -> Iterator[Path]:
+    """A directory which cannot be the upper one of an overlay, not even for root: in an overlay."""
+    if os.geteuid() != 0:
+        yield tmp_path
+        return
+    lower, upper, work, merged = (tmp_path / name for name in ("lower", "upper", "work", "merged"))
+    for directory in (lower, upper, work, merged):
+        directory.mkdir()
+    options = f"lowerdir={lower},upperdir={upper},workdir={work}"
+    run(["mount", "-t", "overlay", "overlay", "-o", options, str(merged)])
+    try:
+        yield merged
+    finally:
+        run(["umount", str(merged)])
+
+
+def test_what_does_not_work_says_why(no_upper: Path) -> None:
     with pytest.raises(Unavailable, match="overlay does not work here"):
-        choose_snapshots(tmp_path, driver="overlay")
+        choose_snapshots(no_upper, driver="overlay")
