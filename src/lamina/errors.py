@@ -9,7 +9,8 @@ it keep working. Errors carry their data as attributes and know nothing of HTTP:
     │   ├── InvalidReference
     │   ├── InvalidDigest
     │   ├── InvalidPlatform
-    │   └── InvalidFilter
+    │   ├── InvalidFilter
+    │   └── StartFailed             a process that cannot be started as it was asked for
     ├── Unauthorized                who are you?
     ├── Forbidden                   you may not
     ├── NotFound
@@ -51,6 +52,7 @@ __all__ = [
     "NotFound",
     "NotImplementedHere",
     "SizeMismatch",
+    "StartFailed",
     "Unauthorized",
     "Unavailable",
     "UnsupportedMediaType",
@@ -124,6 +126,17 @@ class InvalidFilter(InvalidParameter):
     def __init__(self, message: str = "invalid filter", *, name: str = "") -> None:
         super().__init__(message)
         self.name = name
+
+
+class StartFailed(InvalidParameter):
+    """A process that could not be started.
+
+    `exit_code` is 127 if its program was not found, 126 if it may not be run, else 128.
+    """
+
+    def __init__(self, message: str, exit_code: int) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
 
 
 class Unauthorized(LaminaError):

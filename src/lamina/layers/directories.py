@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-__all__ = ["OPEN_DIRECTORY", "Directories", "Directory", "remove", "remove_below"]
+__all__ = ["OPEN_DIRECTORY", "Directories", "Directory", "open_regular", "remove", "remove_below"]
 
 OPEN_DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _MAX_HOPS: Final = 40  # as many as Linux follows in one path
@@ -166,6 +166,34 @@ class Directories:
                 raise
         self._make(here, name, there)
         return self.enter(here, name, fresh=here.fresh)
+
+
+def open_regular(root: int, path: str) -> int:
+    """Open for reading the regular file at `path` below the directory `root`, through links.
+
+    Nothing else is opened, as a device may take that for a command. The caller closes. OSError.
+    """
+    directories = Directories(root)
+    try:
+        for _ in range(_MAX_HOPS):
+            above, _, name = path.rstrip("/").rpartition("/")
+            parent = directories.get(above)
+            handle = os.open(
+                name or ".", os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent.fd
+            )
+            try:
+                mode = os.fstat(handle).st_mode
+                if stat.S_ISREG(mode):
+                    return os.open(f"/proc/self/fd/{handle}", os.O_RDONLY | os.O_CLOEXEC)
+                if not stat.S_ISLNK(mode):
+                    raise OSError(errno.EINVAL, "not a regular file", path)
+                target = os.readlink("", dir_fd=handle)
+            finally:
+                os.close(handle)
+            path = target if target.startswith("/") else f"{parent.path}/{target}"
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
+    finally:
+        directories.abandon()
 
 
 def remove(name: str, *, within: int) -> None:

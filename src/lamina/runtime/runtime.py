@@ -1,0 +1,394 @@
+"""`Runtime`: starts sandboxes and processes in them, and leaves nothing of them behind.
+
+::
+
+    DIRECTORY/lock            locked by the monitor as long as anything may be left
+    DIRECTORY/runtime         the path of the OCI runtime that is used
+    DIRECTORY/state/          the OCI runtime's own
+    DIRECTORY/bundles/NAME/   a sandbox: config.json, its files, and exit.json when it has ended
+
+What a process that was killed has left is found there by `sweep_runtimes`.
+"""
+
+import asyncio
+import json
+import os
+import re
+import secrets
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+from lamina.errors import Conflict, InvalidParameter, StartFailed, Unavailable
+from lamina.runtime.hostfiles import host_file_mounts
+from lamina.runtime.ocispec import Machine, cgroup_path, process_document, sandbox_document
+from lamina.runtime.programs import RuntimeProgram, find_init, find_runtime
+from lamina.runtime.spec import ProcessSpec, SandboxSpec
+from lamina.runtime.stdio import Pipes, Streams, resize_terminal
+from lamina.runtime.supervisor import Exit, Supervisor
+from lamina.runtime.sweeping import discard
+from lamina.runtime.users import identify
+
+__all__ = ["Exit", "RunningProcess", "Runtime", "Sandbox"]
+
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
+_STARTS_AT_ONCE: Final = 8
+# Names in the bundle, where the monitor runs the runtime.
+_LOG: Final = ("--log=log", "--log-format=json")
+_PID_FILE: Final = ("--pid-file=pid",)
+
+
+@dataclass(frozen=True, slots=True)
+class _Launched:
+    """A process that runs."""
+
+    pid: int
+    streams: Streams
+    exited: asyncio.Future[Exit]
+
+
+class RunningProcess:
+    """A process that was started, perhaps over by now, and our ends of its standard streams.
+
+    Whoever started it reads `stdout` and `stderr` to their end (they hold all that was written,
+    also after the process is gone) and closes it.
+    """
+
+    def __init__(self, name: str, launched: _Launched, supervisor: Supervisor) -> None:
+        streams = launched.streams
+        self.name: Final = name
+        self.pid: Final = launched.pid
+        """As the host sees it; do not signal it, it may be another's by then."""
+        self.stdin: Final = streams.stdin
+        """None if there is none."""
+        self.stdout: Final = streams.stdout
+        """The terminal, if there is one."""
+        self.stderr: Final = streams.stderr
+        """None if there is a terminal."""
+        self._terminal = streams.terminal
+        self._exited = launched.exited
+        self._supervisor = supervisor
+
+    async def wait(self) -> Exit:
+        """Wait until it has ended. Unavailable if that cannot be known any more."""
+        return await asyncio.shield(self._exited)
+
+    @property
+    def has_exited(self) -> bool:
+        """Whether it has ended."""
+        return self._exited.done()
+
+    async def signal(self, number: int) -> bool:
+        """Send a signal; False if the process was gone."""
+        return await self._supervisor.signal(self.name, number)
+
+    def resize(self, height: int, width: int) -> None:
+        """Tell its terminal a new size; without one nothing happens."""
+        if self._terminal is not None:
+            with suppress(OSError):
+                resize_terminal(self._terminal, height, width)
+
+    def close(self) -> None:
+        """Let go of the streams."""
+        for end in (self.stdin, self.stdout, self.stderr):
+            if end is not None:
+                end.close()
+        if self._terminal is not None:
+            os.close(self._terminal)
+            self._terminal = None
+
+
+class Sandbox(RunningProcess):
+    """A root filesystem with a first process, and others that are started in it."""
+
+    def __init__(
+        self,
+        name: str,
+        launched: _Launched,
+        *,
+        spec: SandboxSpec,
+        runtime: "Runtime",
+        supervisor: Supervisor,
+    ) -> None:
+        super().__init__(name, launched, supervisor)
+        self.spec: Final = spec
+        self.cgroup: Final = cgroup_path(name, spec)
+        self._runtime = runtime
+
+    async def exec(
+        self, process: ProcessSpec, *, stdin: bool = False, privileged: bool = False
+    ) -> RunningProcess:
+        """Start one more process in it. StartFailed, InvalidParameter (user), Conflict (paused)."""
+        return await self._runtime.exec(self, process, stdin=stdin, privileged=privileged)
+
+    async def pause(self) -> None:
+        """Stop all its processes from running. Unavailable."""
+        await self._runtime.command("pause", self.name)
+
+    async def resume(self) -> None:
+        """Let them run again. Unavailable."""
+        await self._runtime.command("resume", self.name)
+
+    async def processes(self) -> list[int]:
+        """The IDs of all its processes, as the host sees them. Unavailable."""
+        output = await self._runtime.command("ps", "--format=json", self.name)
+        return [int(pid) for pid in json.loads(output) or ()]
+
+    async def remove(self) -> None:
+        """Kill what runs, and wait until nothing is left of it. The streams stay."""
+        await self._runtime.remove(self.name)
+
+
+class Runtime:
+    """Sandboxes of one process, below a directory that is its own. For one event loop.
+
+    `program` names the OCI runtime, else they are tried; `command` makes a command line one that
+    runs where the root filesystems are (`Snapshots.command`), `rootless` says that this is a user
+    namespace with one user. Nothing is started before it is needed.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        program: str | None = None,
+        command: Callable[[Sequence[str]], list[str]] = list,
+        rootless: bool = False,
+    ) -> None:
+        self._directory = directory
+        self._wanted = program
+        self._command = command
+        self._machine = Machine.read(rootless=rootless)
+        self._starting = asyncio.Lock()
+        self._starts = asyncio.Semaphore(_STARTS_AT_ONCE)
+        self._program: RuntimeProgram | None = None
+        self._supervisor: Supervisor | None = None
+
+    @property
+    def machine(self) -> Machine:
+        """Facts about the kernel."""
+        return self._machine
+
+    async def program(self) -> RuntimeProgram:
+        """The OCI runtime that is used. Unavailable."""
+        async with self._starting:
+            if self._program is None:
+                for name in ("state", "bundles"):
+                    (self._directory / name).mkdir(mode=0o711, parents=True, exist_ok=True)
+                found = await find_runtime(
+                    self._directory, self._machine, program=self._wanted, command=self._command
+                )
+                (self._directory / "runtime").write_text(found.path)
+                self._program = found
+            return self._program
+
+    async def start(self, name: str, spec: SandboxSpec, *, stdin: bool = False) -> Sandbox:
+        """Start a sandbox; without `stdin` it reads the end at once, but a terminal's always.
+
+        Cancelled, it leaves nothing. Raises StartFailed (the process could not be started),
+        InvalidParameter, Conflict (a sandbox of that name), Unavailable (no OCI runtime).
+        """
+        starting = asyncio.create_task(self._start(name, spec, stdin=stdin))
+        try:
+            return await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            with suppress(Exception):
+                sandbox = await starting
+                sandbox.close()
+                await sandbox.remove()
+            raise
+
+    @asynccontextmanager
+    async def running(
+        self, name: str, spec: SandboxSpec, *, stdin: bool = False
+    ) -> AsyncIterator[Sandbox]:
+        """`start`, and when the context ends nothing is left of it, whether it has ended or not."""
+        sandbox = await self.start(name, spec, stdin=stdin)
+        try:
+            yield sandbox
+        finally:
+            sandbox.close()
+            await asyncio.shield(asyncio.create_task(sandbox.remove()))
+
+    async def exec(
+        self, sandbox: Sandbox, process: ProcessSpec, *, stdin: bool, privileged: bool
+    ) -> RunningProcess:
+        """As `Sandbox.exec` says."""
+        starting = asyncio.create_task(
+            self._exec(sandbox, process, stdin=stdin, privileged=privileged)
+        )
+        try:
+            return await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            with suppress(Exception):
+                started = await starting
+                await started.signal(9)
+                started.close()
+            raise
+
+    async def command(self, *arguments: str) -> str:
+        """Run a command of the OCI runtime, and return what it prints. Unavailable."""
+        process = await asyncio.create_subprocess_exec(
+            *self._command([*await self._options(), *arguments]),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
+        )
+        output, errors = await process.communicate()
+        if process.returncode:
+            raise Unavailable(_message(errors.decode(errors="replace")))
+        return output.decode(errors="replace")
+
+    async def remove(self, name: str) -> None:
+        """Kill a sandbox, if it runs, and wait until nothing is left of it."""
+        if self._supervisor is not None:
+            await self._supervisor.delete(name)
+        await asyncio.to_thread(discard, self._directory / "bundles", name)
+
+    async def close(self) -> None:
+        """End all sandboxes, and remove the directory."""
+        async with self._starting:
+            if self._supervisor is not None:
+                await self._supervisor.close()
+                self._supervisor = None
+        await asyncio.to_thread(discard, self._directory.parent, self._directory.name)
+
+    async def _start(self, name: str, spec: SandboxSpec, *, stdin: bool) -> Sandbox:
+        if not _NAME.fullmatch(name):
+            raise InvalidParameter(f"invalid sandbox name {name!r}")
+        options = await self._options()
+        supervisor = await self._supervised()
+        bundle = self._directory / "bundles" / name
+        try:
+            await asyncio.to_thread(self._make_bundle, bundle, name, spec)
+        except FileExistsError:
+            raise Conflict(f"sandbox {name} already exists") from None
+        request: dict[str, Any] = {
+            "do": "run",
+            "argv": [*options, *_LOG, "run", "--detach", *_PID_FILE],
+            "runtime": self._command(options),
+            "cgroup": "" if self._machine.rootless else cgroup_path(name, spec),
+        }
+        tty = spec.process.tty
+        try:
+            launched = await self._launch(
+                supervisor, name, bundle, request, [name], tty=tty, stdin=stdin
+            )
+        except BaseException as error:
+            await self.remove(name)
+            if isinstance(error, Unavailable):
+                raise start_failure(str(error)) from None
+            raise
+        return Sandbox(name, launched, spec=spec, runtime=self, supervisor=supervisor)
+
+    async def _exec(
+        self, sandbox: Sandbox, process: ProcessSpec, *, stdin: bool, privileged: bool
+    ) -> RunningProcess:
+        options = await self._options()
+        supervisor = await self._supervised()
+        name = f"{sandbox.name}.{secrets.token_hex(6)}"
+        place = self._directory / "bundles" / sandbox.name / name
+        if privileged:
+            process = replace(process, capabilities=self._machine.capabilities)
+
+        def prepare() -> None:
+            spec = sandbox.spec
+            identity = identify(spec.rootfs_here or spec.rootfs, process.user, process.groups)
+            document = process_document(process, identity, spec, self._machine)
+            place.mkdir(mode=0o700)
+            (place / "process.json").write_text(json.dumps(document))
+
+        await asyncio.to_thread(prepare)
+        request: dict[str, Any] = {
+            "do": "exec",
+            "argv": [*options, *_LOG, "exec", "--detach", *_PID_FILE, "--process=process.json"],
+            "inside": sandbox.name,
+        }
+        try:
+            launched = await self._launch(
+                supervisor, name, place, request, [sandbox.name], tty=process.tty, stdin=stdin
+            )
+        except Unavailable as error:
+            await asyncio.to_thread(discard, place.parent, name)
+            raise start_failure(str(error), exec=True) from None
+        return RunningProcess(name, launched, supervisor)
+
+    async def _launch(
+        self,
+        supervisor: Supervisor,
+        name: str,
+        place: Path,
+        request: dict[str, Any],
+        operands: list[str],
+        *,
+        tty: bool,
+        stdin: bool,
+    ) -> _Launched:
+        argv = [*request["argv"], *(["--console-socket=console"] if tty else []), *operands]
+        whole = {**request, "argv": self._command(argv), "bundle": str(place), "tty": tty}
+        pipes = Pipes(stdin=stdin) if not tty else None
+        try:
+            async with self._starts:
+                given = pipes.theirs if pipes is not None else ()
+                pid, terminal, exited = await supervisor.run(name, whole, given)
+            if terminal is not None:
+                return _Launched(pid, Streams.of_terminal(terminal, stdin=stdin), exited)
+            if pipes is None:
+                raise Unavailable("the runtime has not handed over the terminal")
+            return _Launched(pid, pipes.streams(), exited)
+        finally:
+            if pipes is not None:
+                pipes.close_ours()
+                pipes.close_theirs()
+
+    def _make_bundle(self, bundle: Path, name: str, spec: SandboxSpec) -> None:
+        identity = identify(spec.rootfs_here or spec.rootfs, spec.process.user, spec.process.groups)
+        init = find_init() if spec.init else None
+        bundle.mkdir(mode=0o711)
+        try:
+            mounts = host_file_mounts(bundle, spec)
+            document = sandbox_document(
+                name, spec, identity, self._machine, host_files=mounts, init=init
+            )
+            (bundle / "config.json").write_text(json.dumps(document))
+        except BaseException:
+            discard(bundle.parent, bundle.name)
+            raise
+
+    async def _options(self) -> list[str]:
+        program = await self.program()
+        rootless = ["--rootless=true"] if self._machine.rootless else []
+        state = self._directory / "state"
+        return [program.path, f"--root={state}", *rootless]
+
+    async def _supervised(self) -> Supervisor:
+        async with self._starting:
+            if self._supervisor is None:
+                self._supervisor = await Supervisor.start(self._directory / "lock")
+            return self._supervisor
+
+
+def start_failure(why: str, *, exec: bool = False) -> StartFailed:
+    """What dockerd says, and which status it gives, when a runtime could not start a process."""
+    code = 128
+    if "executable file not found" in why or "no such file or directory" in why:
+        code = 127
+    elif "permission denied" in why or "is a directory" in why or "not a directory" in why:
+        code = 126
+    if exec:
+        return StartFailed(f"OCI runtime exec failed: {why}: unknown", code)
+    why = why.replace("runc run failed", "runc create failed")
+    return StartFailed(
+        "failed to create task for container: failed to create shim task:"
+        f" OCI runtime create failed: {why}: unknown",
+        code,
+    )
+
+
+def _message(errors: str) -> str:
+    """The last line of what a runtime has written to its standard error."""
+    lines = errors.strip().splitlines()
+    return lines[-1] if lines else "the OCI runtime failed without a word"

@@ -1,0 +1,33 @@
+import shutil
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from lamina.runtime.runtime import Runtime
+from tests.real.programs import require
+
+
+@pytest.fixture
+def rootfs(tmp_path: Path) -> Path:
+    """A root filesystem with busybox, a few users, and links that lead out of it."""
+    root = tmp_path / "rootfs"
+    for name in ("bin", "etc", "tmp", "proc", "sys", "dev"):
+        (root / name).mkdir(parents=True)
+    shutil.copy(require("busybox"), root / "bin/busybox")
+    for name in ("cat", "id", "sh", "sleep", "true"):
+        (root / "bin" / name).symlink_to("busybox")
+    (root / "etc/passwd").write_text(
+        "root:x:0:0:root:/root:/bin/sh\nuser:x:1000:1000:A User:/home/user:/bin/sh\nbroken:x:y:z\n"
+    )
+    (root / "etc/group").write_text("root:x:0:\nuser:x:1000:\naudio:x:29:user,other\nvideo:x:44:\n")
+    return root
+
+
+@pytest.fixture
+async def runtime(tmp_path: Path) -> AsyncIterator[Runtime]:
+    require("runc")
+    runtime = Runtime(tmp_path / "run")
+    yield runtime
+    await runtime.close()
+    assert not (tmp_path / "run").exists()
