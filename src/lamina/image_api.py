@@ -35,6 +35,10 @@ that the engine has of its own.
 """
 
 
+MetaHeaders = Mapping[str, str]
+"""What a registry is told beside every request: ``{"Build": "7"}`` is ``X-Meta-Build: 7``."""
+
+
 class ImageApi(Protocol):
     """The operations on images that need no container; the rest is to come."""
 
@@ -47,6 +51,7 @@ class ImageApi(Protocol):
         tag: str = "",
         message: str = "",
         x_registry_auth: RegistryAuth = "",
+        x_meta: MetaHeaders | None = None,
         changes: Sequence[str] = (),
         platform: str = "",
         input_image: ByteSource | None = None,
@@ -119,7 +124,12 @@ class ImageApi(Protocol):
         ...
 
     def image_push(
-        self, name: str, *, tag: str = "", x_registry_auth: RegistryAuth = ""
+        self,
+        name: str,
+        *,
+        tag: str = "",
+        x_registry_auth: RegistryAuth = "",
+        x_meta: MetaHeaders | None = None,
     ) -> Operation[dict[str, str]]:
         """Push a tag, or all tags of a repository; the result is the digest of each tag.
 

@@ -1,11 +1,15 @@
 """Pull, push, search, login and distribution on Engine, on Client → Lamina and Client → dockerd."""
 
+from pathlib import Path
 from typing import Any
 
+import pytest
+
 from lamina.errors import Forbidden, InvalidParameter, InvalidReference, LaminaError, NotFound
-from tests.conformance.engines import Backend, EngineApi, load, plain, refused
+from tests.conformance.engines import Backend, EngineApi, engine_in, load, plain, refused
 from tests.real.images import small_image
 from tests.real.registry import Registry
+from tests.registry.faults import FaultProxy
 
 
 async def test_there_and_back(backend: Backend, registry: Registry) -> None:
@@ -31,6 +35,34 @@ async def test_there_and_back(backend: Backend, registry: Registry) -> None:
         return plain(asked.platforms), plain(inspected, "RepoDigests", "Metadata")
 
     await backend.agrees(scenario)
+
+
+async def test_a_registry_is_told_what_the_caller_wants_it_told(
+    backend: Backend, registry: Registry
+) -> None:
+    image, meta = small_image("contract meta"), {"Build": "7", "team": "a b"}
+
+    async def scenario(api: EngineApi) -> None:
+        async with FaultProxy(f"127.0.0.1:{registry.port}").running() as proxy:
+            name = f"{proxy.address}/contract/meta:1"
+            await load(api, image, name)
+            await api.image_push(name, x_meta=meta)
+            await api.image_delete(image.id, force=True)
+            await api.image_create(from_image=name, x_meta=meta)
+            assert len(proxy.requests("^PUT .*/manifests/")) == 1
+            assert proxy.requests("^GET .*/manifests/")
+            for seen in proxy.seen:
+                told = seen.headers.get("X-Meta-Build"), seen.headers.get("X-Meta-Team")
+                assert told == ("7", "a b"), seen
+
+    await backend.agrees(scenario)
+
+
+@pytest.mark.parametrize("meta", [{"a b": "c"}, {"a": "b\r\nAuthorization: c"}, {"": "\udcff"}])
+async def test_no_header_is_smuggled_in(tmp_path: Path, meta: dict[str, str]) -> None:
+    async with engine_in(tmp_path) as api:
+        operation = api.image_create(from_image="localhost:1/x:1", x_meta=meta)
+        assert (await refused(operation, InvalidParameter)).startswith("invalid header")
 
 
 async def test_what_is_refused(backend: Backend, registry: Registry) -> None:

@@ -136,6 +136,8 @@ class FaultProxy:
 
     async def _forward(self, request: web.BaseRequest, fault: Fault) -> web.StreamResponse:
         headers = CIMultiDict(request.headers)
+        # A body of unknown length is chunked anew.
+        headers.pop("Transfer-Encoding", None)
         if fault.forget_range:
             headers.pop("Range", None)
         has_body = request.body_exists

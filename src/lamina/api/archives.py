@@ -11,6 +11,7 @@ from contextlib import AbstractAsyncContextManager
 
 from lamina.api.exchange import Exchange
 from lamina.api.progress_stream import send_progress
+from lamina.api.registry_headers import meta_headers, registry_auth
 from lamina.api.router import Route
 from lamina.errors import InvalidParameter
 from lamina.image_api import ImageApi
@@ -60,7 +61,8 @@ class ArchiveHandlers:
                 from_image=image,
                 tag=query.text("tag"),
                 platform=platform,
-                x_registry_auth=exchange.headers.get("X-Registry-Auth", ""),
+                x_registry_auth=registry_auth(exchange),
+                x_meta=meta_headers(exchange),
             )
         elif source:
             operation = self._engine.image_create(

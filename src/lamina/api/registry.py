@@ -7,13 +7,13 @@ import msgspec
 from lamina.api.exchange import Exchange
 from lamina.api.json_body import read_json
 from lamina.api.progress_stream import send_progress
+from lamina.api.registry_headers import meta_headers, registry_auth
 from lamina.api.router import Route
 from lamina.api.versions import ApiVersion
 from lamina.errors import InvalidParameter
 from lamina.image_api import ImageApi
 from lamina.system_api import SystemApi
 
-_AUTH = "X-Registry-Auth"
 _DEFAULT_LIMIT = 25
 _MAX_AUTH = 1 << 20
 
@@ -55,7 +55,8 @@ class RegistryHandlers:
         operation = self._images.image_push(
             exchange.name,
             tag=exchange.query.text("tag"),
-            x_registry_auth=exchange.headers.get(_AUTH, "") or await _auth_of_old(exchange),
+            x_registry_auth=registry_auth(exchange) or await _auth_of_old(exchange),
+            x_meta=meta_headers(exchange),
         )
         await send_progress(exchange, operation, log=self._log)
 
@@ -66,7 +67,7 @@ class RegistryHandlers:
             query.text("term"),
             limit=_limit(query.text("limit")),
             filters=query.filters(),
-            x_registry_auth=exchange.headers.get(_AUTH, ""),
+            x_registry_auth=registry_auth(exchange),
         )
         exchange.reply_value(found)
 
@@ -79,7 +80,7 @@ class RegistryHandlers:
     async def distribution(self, exchange: Exchange) -> None:
         """``GET /distribution/{name}/json``."""
         found = await self._system.distribution_inspect(
-            exchange.name, x_registry_auth=exchange.headers.get(_AUTH, "")
+            exchange.name, x_registry_auth=registry_auth(exchange)
         )
         exchange.reply_value(found)
 

@@ -13,7 +13,7 @@ from lamina.api.versions import ApiVersion
 from lamina.client import replies
 from lamina.client.connection import Connection, Parameters, image_path
 from lamina.errors import EngineError
-from lamina.image_api import Filters, RegistryAuth
+from lamina.image_api import Filters, MetaHeaders, RegistryAuth
 from lamina.models import (
     HistoryResponseItem,
     ImageDeleteResponseItem,
@@ -43,13 +43,15 @@ class ImageCalls:
         tag: str = "",
         message: str = "",
         x_registry_auth: RegistryAuth = "",
+        x_meta: MetaHeaders | None = None,
         changes: Sequence[str] = (),
         platform: str = "",
         input_image: ByteSource | None = None,
     ) -> Operation[str]:
         """Pull an image; the result is its familiar reference. Or import; that gives its ID."""
         if from_image:
-            return self._pull(from_image, tag, platform, x_registry_auth)
+            headers = {**auth_header(x_registry_auth), **meta_headers(x_meta)}
+            return self._pull(from_image, tag, platform, headers)
         params: Parameters = {
             "fromSrc": from_src,
             **_given(repo=repo, tag=tag, message=message, platform=platform),
@@ -72,9 +74,10 @@ class ImageCalls:
 
         return Operation(work)
 
-    def _pull(self, image: str, tag: str, platform: str, auth: RegistryAuth) -> Operation[str]:
+    def _pull(
+        self, image: str, tag: str, platform: str, headers: Mapping[str, str]
+    ) -> Operation[str]:
         params = {"fromImage": image, **_given(tag=tag, platform=platform)}
-        headers = auth_header(auth)
 
         async def work(report: Report) -> str:
             if platform:
@@ -164,11 +167,16 @@ class ImageCalls:
         return replies.pruned(await self._connection.fetch("POST", "/images/prune", params))
 
     def image_push(
-        self, name: str, *, tag: str = "", x_registry_auth: RegistryAuth = ""
+        self,
+        name: str,
+        *,
+        tag: str = "",
+        x_registry_auth: RegistryAuth = "",
+        x_meta: MetaHeaders | None = None,
     ) -> Operation[dict[str, str]]:
         """Push a tag or all tags; the result is the digest of each, where the engine tells it."""
         path, params = image_path(name, "/push"), _given(tag=tag)
-        headers = auth_header(x_registry_auth)
+        headers = {**auth_header(x_registry_auth), **meta_headers(x_meta)}
 
         async def work(report: Report) -> dict[str, str]:
             digests: dict[str, str] = {}
@@ -257,6 +265,11 @@ def auth_header(auth: RegistryAuth) -> dict[str, str]:
     if not isinstance(auth, str):
         auth = base64.urlsafe_b64encode(msgspec.json.encode(dict(auth))).decode()
     return {"X-Registry-Auth": auth or base64.urlsafe_b64encode(b"{}").decode()}
+
+
+def meta_headers(meta: MetaHeaders | None) -> dict[str, str]:
+    """The headers that an engine passes on to the registry."""
+    return {f"X-Meta-{name}": value for name, value in (meta or {}).items()}
 
 
 def _given(**params: str) -> dict[str, str]:

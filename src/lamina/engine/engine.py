@@ -25,7 +25,7 @@ from lamina.engine.system import (
 from lamina.engine.tagging import tag_image
 from lamina.engine.watching import watch_events
 from lamina.errors import BlobNotFound, Conflict
-from lamina.image_api import Filters, RegistryAuth
+from lamina.image_api import Filters, MetaHeaders, RegistryAuth
 from lamina.layers.compression import Compression
 from lamina.models import (
     AuthenticateOK,
@@ -150,6 +150,7 @@ class Engine:
         tag: str = "",
         message: str = "",
         x_registry_auth: RegistryAuth = "",
+        x_meta: MetaHeaders | None = None,
         changes: Sequence[str] = (),
         platform: str = "",
         input_image: ByteSource | None = None,
@@ -163,6 +164,7 @@ class Engine:
                 tag=tag,
                 platform=platform,
                 auth=x_registry_auth,
+                meta=x_meta,
             )
         return import_tarball(
             self._resources,
@@ -262,10 +264,22 @@ class Engine:
             self._pruning = False
 
     def image_push(
-        self, name: str, *, tag: str = "", x_registry_auth: RegistryAuth = ""
+        self,
+        name: str,
+        *,
+        tag: str = "",
+        x_registry_auth: RegistryAuth = "",
+        x_meta: MetaHeaders | None = None,
     ) -> Operation[dict[str, str]]:
         """Push a tag or all tags; the result is the digest of each."""
-        return push_image(self._resources, self._remotes, name=name, tag=tag, auth=x_registry_auth)
+        return push_image(
+            self._resources,
+            self._remotes,
+            name=name,
+            tag=tag,
+            auth=x_registry_auth,
+            meta=x_meta,
+        )
 
     async def image_search(
         self,

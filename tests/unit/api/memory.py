@@ -17,7 +17,7 @@ from lamina.errors import (
     InvalidReference,
     NotFound,
 )
-from lamina.image_api import Filters, RegistryAuth
+from lamina.image_api import Filters, MetaHeaders, RegistryAuth
 from lamina.models import (
     AuthenticateOK,
     DistributionDescriptor,
@@ -115,12 +115,15 @@ class MemoryEngine:
         tag: str = "",
         message: str = "",
         x_registry_auth: RegistryAuth = "",
+        x_meta: MetaHeaders | None = None,
         changes: Sequence[str] = (),
         platform: str = "",
         input_image: ByteSource | None = None,
     ) -> Operation[str]:
         if from_image:
-            self.calls.append(("image_create", (from_image, tag, platform, x_registry_auth)))
+            self.calls.append(
+                ("image_create", (from_image, tag, platform, x_registry_auth, x_meta))
+            )
             return self._pull(from_image, tag)
         self.calls.append(("image_create", (from_src, repo, tag, message, list(changes), platform)))
 
@@ -243,9 +246,14 @@ class MemoryEngine:
         return ImagePruneResponse()
 
     def image_push(
-        self, name: str, *, tag: str = "", x_registry_auth: RegistryAuth = ""
+        self,
+        name: str,
+        *,
+        tag: str = "",
+        x_registry_auth: RegistryAuth = "",
+        x_meta: MetaHeaders | None = None,
     ) -> Operation[dict[str, str]]:
-        self.calls.append(("image_push", (name, tag, x_registry_auth)))
+        self.calls.append(("image_push", (name, tag, x_registry_auth, x_meta)))
 
         async def work(report: Report) -> dict[str, str]:
             if name != name.lower():

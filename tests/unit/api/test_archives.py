@@ -225,10 +225,11 @@ async def test_an_import_refused_while_its_body_is_on_the_way(served: Served) ->
 
 async def test_pull(served: Served, wire: Wire) -> None:
     target = "/images/create?fromImage=busybox&tag=1&platform=linux/arm64&fromSrc=-"
-    reply = await wire.ask("POST", target, "X-Registry-Auth: e30=")
+    headers = ("X-Registry-Auth: e30=", "x-META-Build: 7", "X-Metal: 8")
+    reply = await wire.ask("POST", target, *headers)
     assert reply.body == b'{"status":"Pulling from busybox","id":"1"}\r\n'
     assert served.engine.calls == [
-        ("image_create", ("busybox", "1", "linux/arm64", "e30=")),
+        ("image_create", ("busybox", "1", "linux/arm64", "e30=", {"Build": "7"})),
     ]
 
 

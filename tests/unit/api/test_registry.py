@@ -10,8 +10,10 @@ from tests.unit.api.wire import Wire
 
 
 async def test_push(served: Served, wire: Wire) -> None:
-    reply = await wire.ask("POST", "/images/team/x/push?tag=1", "X-Registry-Auth: e30=")
-    assert served.engine.calls == [("image_push", ("team/x", "1", "e30="))]
+    headers = ("X-Registry-Auth: e30=", "X-Meta-Build: 7", "X-Meta-Build: 8")
+    reply = await wire.ask("POST", "/images/team/x/push?tag=1", *headers)
+    meta = {"Build": "7, 8"}
+    assert served.engine.calls == [("image_push", ("team/x", "1", "e30=", meta))]
     assert [json.loads(line) for line in reply.body.splitlines()] == [
         {"status": "The push refers to repository [docker.io/library/team/x]"},
         {"progressDetail": {}, "aux": {"Tag": "1", "Digest": "sha256:d", "Size": 1}},
@@ -21,13 +23,13 @@ async def test_push(served: Served, wire: Wire) -> None:
 async def test_credentials_in_the_body_of_a_push(served: Served, wire: Wire) -> None:
     await wire.ask("POST", "/images/x/push", body=b'{"username":"me","password":"secret"}')
     auth = {"username": "me", "password": "secret"}
-    assert served.engine.calls == [("image_push", ("x", "", auth))]
+    assert served.engine.calls == [("image_push", ("x", "", auth, {}))]
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b"nonsense", b"[1]"])
 async def test_a_push_without_credentials(served: Served, wire: Wire, body: bytes) -> None:
     assert (await wire.ask("POST", "/images/x/push", body=body)).status == 200
-    assert served.engine.calls == [("image_push", ("x", "", {}))]
+    assert served.engine.calls == [("image_push", ("x", "", {}, {}))]
 
 
 async def test_a_push_that_fails(wire: Wire) -> None:
