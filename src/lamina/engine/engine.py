@@ -53,6 +53,7 @@ from lamina.records.lookup import find_image
 from lamina.records.records import Records, Transaction
 from lamina.registry.client import RegistryClient, RegistryConfig
 from lamina.registry.credentials import CredentialSource
+from lamina.runtime.workshop import Workshop
 from lamina.streams import ByteSource, ByteStream
 from lamina.transfer.load import load_images
 from lamina.transfer.remotes import DOWNLOADS, UPLOADS, Remotes
@@ -69,8 +70,11 @@ class Engine:
     All of it belongs to the event loop it was opened on.
     """
 
-    def __init__(self, root: Path, resources: Resources, remotes: Remotes) -> None:
+    def __init__(
+        self, root: Path, resources: Resources, remotes: Remotes, workshop: Workshop
+    ) -> None:
         self._root = root
+        self._workshop = workshop
         self._resources = resources
         self._remotes = remotes
         self._records = resources.records
@@ -91,14 +95,17 @@ class Engine:
         max_downloads: int = DOWNLOADS,
         max_uploads: int = UPLOADS,
         layer_compression: Compression = Compression.GZIP,
+        snapshot_driver: str | None = None,
+        runtime: str | None = None,
     ) -> AsyncIterator[Self]:
         """Open the engine on `root`, which is made if it does not exist.
 
         `platform` is chosen from multi-platform images (default: the host's); `clock` gives unix
         nanoseconds. `registries` says how registries are reached, `credentials` who asks where a
         call does not; `max_downloads` and `max_uploads` layers move at a time, and those that are
-        here uncompressed are pushed in `layer_compression`. Raises Unavailable if the root belongs
-        to a newer version or stays locked.
+        here uncompressed are pushed in `layer_compression`. `snapshot_driver` and `runtime` (an OCI
+        runtime, by name or path) are found by trying, when they are first needed, if they are not
+        given. Raises Unavailable if the root belongs to a newer version or stays locked.
         """
         logger = logger or logging.getLogger("lamina")
         root = root.absolute()  # noqa: ASYNC240 - reads the working directory, once
@@ -123,9 +130,16 @@ class Engine:
                 uploads=max_uploads,
                 compression=layer_compression,
             )
-            engine = cls(root, resources, remotes)
-            await engine._forget_unfinished()
-            yield engine
+            workshop = Workshop(
+                root, records, blobs, logger=logger, driver=snapshot_driver, program=runtime
+            )
+            try:
+                engine = cls(root, resources, remotes, workshop)
+                await engine._forget_unfinished()
+                await workshop.sweep()
+                yield engine
+            finally:
+                await workshop.close()
 
     async def _forget_unfinished(self) -> None:
         """Give up pulls that nobody has taken up again for a week."""
@@ -195,6 +209,7 @@ class Engine:
             items, garbage = await self._records.change(delete)
             if garbage:
                 await self._records.sweep(garbage)
+                await self._workshop.forget_trees()
             return items
 
         return await self._records.finish(delete_and_sweep())
@@ -259,6 +274,7 @@ class Engine:
             result = await self._records.change(prune)
             await self._records.sweep()
             await self._resources.blobs.sweep_ingests(0)
+            await self._workshop.forget_trees()
             return result
         finally:
             self._pruning = False

@@ -120,6 +120,15 @@ class Records:
             await records._close()
 
     @property
+    def process(self) -> str:
+        """The name of this process among those that use the root."""
+        return self._presence.id
+
+    def living(self) -> frozenset[str]:
+        """The names of the processes that use the root now, this one among them."""
+        return self._presence.living()
+
+    @property
     def catalogue(self) -> Catalogue:
         """The records as they are now, whoever wrote last. Do not keep it over an await."""
         generation = self._database.generation()

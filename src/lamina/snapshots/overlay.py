@@ -3,7 +3,7 @@
 import asyncio
 import os
 import stat
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -220,10 +220,10 @@ class OverlaySnapshots:
         """As the protocol says."""
         await run_to_end(lambda: self._disk.remove_tree(chain_id), self._threads)
 
-    async def sweep(self, *, keep: Collection[str]) -> None:
+    async def sweep(self, *, keep: Callable[[str], bool]) -> None:
         """As the protocol says."""
         for key in await self.keys():
-            if key not in keep:
+            if not keep(key):
                 await self.remove(key)
         await run_to_end(self._sweep, self._threads)
 

@@ -7,7 +7,7 @@ key. It is *mounted* to be used, and what was changed in it makes a layer.
 `tests/unit/snapshots/conformance.py` says the same in a form every implementation has to pass.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,8 +95,8 @@ class Snapshots(Protocol):
     async def remove_tree(self, chain_id: Digest) -> None:
         """Remove a layer tree, if it is there. Conflict if a snapshot is over it."""
 
-    async def sweep(self, *, keep: Collection[str]) -> None:
-        """Remove what killed processes have left, and all snapshots but those of the keys kept."""
+    async def sweep(self, *, keep: Callable[[str], bool]) -> None:
+        """Remove what killed processes have left, and all snapshots but those to be kept by key."""
 
     async def close(self) -> None:
         """Let go of what the process holds; mounts stay where they outlive it."""

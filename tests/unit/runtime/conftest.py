@@ -5,7 +5,10 @@ from pathlib import Path
 import pytest
 
 from lamina.runtime.runtime import Runtime
+from lamina.snapshots.store import LayerSource
 from tests.real.programs import require
+from tests.unit.layers.archives import FILE, archive_of, member
+from tests.unit.snapshots.conformance import Layers
 
 
 @pytest.fixture
@@ -22,6 +25,14 @@ def rootfs(tmp_path: Path) -> Path:
     )
     (root / "etc/group").write_text("root:x:0:\nuser:x:1000:\naudio:x:29:user,other\nvideo:x:44:\n")
     return root
+
+
+@pytest.fixture
+def busybox() -> LayerSource:
+    """A layer with a shell and an empty file of users."""
+    shell, content = member("bin/sh", FILE, Path(require("busybox")).read_bytes())
+    shell.mode = 0o755
+    return Layers().raw(archive_of([(shell, content), member("etc/passwd", FILE)]))
 
 
 @pytest.fixture

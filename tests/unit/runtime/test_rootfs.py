@@ -12,8 +12,7 @@ from lamina.runtime.spec import ProcessSpec, SandboxSpec
 from lamina.snapshots.native import NativeSnapshots
 from lamina.snapshots.overlay import OverlaySnapshots
 from lamina.snapshots.store import LayerSource, Snapshots
-from tests.real.programs import require
-from tests.unit.layers.archives import DIRECTORY, FILE, SYMLINK, archive_of, member
+from tests.unit.layers.archives import DIRECTORY, FILE, SYMLINK
 from tests.unit.layers.trees import needs_root
 from tests.unit.snapshots.conformance import Layers
 
@@ -24,15 +23,8 @@ pytestmark = needs_root
 async def snapshots(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Snapshots]:
     made: Snapshots = request.param(tmp_path / "snapshots", flush=False)
     yield made
-    await made.sweep(keep=())
+    await made.sweep(keep=lambda _: False)
     await made.close()
-
-
-@pytest.fixture
-def busybox() -> LayerSource:
-    shell, content = member("bin/sh", FILE, Path(require("busybox")).read_bytes())
-    shell.mode = 0o755
-    return Layers().raw(archive_of([(shell, content), member("etc/passwd", FILE)]))
 
 
 def members(tar: bytes) -> list[str]:

@@ -1,0 +1,141 @@
+"""Where an engine runs things: snapshots and the runtime, each found when it is first needed.
+
+::
+
+    ROOT/snapshots/DRIVER/    as `lamina.snapshots.choice` has it
+    ROOT/run/PROCESS/         the runtime of one process that uses the root
+
+The key of a snapshot begins with the process that has made it, so that what a killed one was at is
+told from what others are at.
+"""
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from pathlib import Path
+
+from lamina.content.store import BlobStore
+from lamina.errors import Conflict
+from lamina.oci.digest import Digest
+from lamina.records.catalogue import Catalogue
+from lamina.records.records import Records
+from lamina.runtime.layer_sources import layer_sources
+from lamina.runtime.rootfs import RootFilesystems
+from lamina.runtime.runtime import Runtime
+from lamina.runtime.sweeping import sweep_runtimes
+from lamina.snapshots.choice import choose_snapshots
+from lamina.snapshots.store import LayerSource, Mounted, Snapshots
+
+__all__ = ["Workshop"]
+
+
+class Workshop:
+    """Belongs to one engine, and to its event loop.
+
+    `driver` asks for one way of keeping snapshots, `program` for one OCI runtime; without them what
+    works is found by trying.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        records: Records,
+        blobs: BlobStore,
+        *,
+        logger: logging.Logger,
+        driver: str | None = None,
+        program: str | None = None,
+    ) -> None:
+        self._root = root
+        self._records = records
+        self._blobs = blobs
+        self._logger = logger
+        self._driver = driver
+        self._program = program
+        self._choosing = asyncio.Lock()
+        self._snapshots: Snapshots | None = None
+        self._filesystems: RootFilesystems | None = None
+        self._runtime: Runtime | None = None
+
+    async def snapshots(self) -> Snapshots:
+        """What keeps root filesystems. Unavailable if what was asked for does not work."""
+        async with self._choosing:
+            if self._snapshots is None:
+                choice = await asyncio.to_thread(
+                    choose_snapshots, self._root / "snapshots", driver=self._driver
+                )
+                for driver, why in choice.passed_over.items():
+                    self._logger.info("snapshots: %s does not work here: %s", driver, why)
+                self._snapshots = choice.snapshots
+                self._filesystems = RootFilesystems(choice.snapshots)
+            return self._snapshots
+
+    async def runtime(self) -> Runtime:
+        """What runs processes; starts nothing yet."""
+        snapshots = await self.snapshots()
+        if self._runtime is None:
+            self._runtime = Runtime(
+                self._root / "run" / self._records.process,
+                program=self._program,
+                command=snapshots.command,
+                rootless=snapshots.driver == "overlay-userns",
+            )
+        return self._runtime
+
+    def key(self) -> str:
+        """A new key for a snapshot of this process."""
+        return f"{self._records.process}-{secrets.token_hex(8)}"
+
+    def layers(self, diff_ids: Iterable[Digest], catalogue: Catalogue) -> list[LayerSource]:
+        """Layers of the store, to be unpacked. They must stay: an image has them, or a lease."""
+        return layer_sources(catalogue, self._blobs, diff_ids)
+
+    async def create(self, key: str, layers: Iterable[LayerSource]) -> Mounted:
+        """Make a root filesystem for a container over layers, base first, and mount it.
+
+        With the places where an engine mounts its own things. Conflict, InvalidLayer, OSError.
+        """
+        await self.snapshots()
+        assert self._filesystems is not None
+        return await self._filesystems.create(key, list(layers))
+
+    async def sweep(self, *, wanted: Callable[[str], bool] = lambda _: False) -> None:
+        """Remove what processes that were killed have left: sandboxes, and snapshots.
+
+        `wanted` tells of a snapshot's key whether somebody needs it though its maker is gone.
+        """
+        living = self._records.living()
+        await sweep_runtimes(self._root / "run", keep=living)
+        if not await asyncio.to_thread(self._has_left_overs):
+            return
+        snapshots = await self.snapshots()
+        await snapshots.sweep(
+            keep=lambda key: wanted(key) or key.partition("-")[0] in self._records.living()
+        )
+
+    def _has_left_overs(self) -> bool:
+        living = self._records.living()
+        return any(
+            path.parent.name == "staging" or path.name.partition("-")[0] not in living
+            for pattern in ("snapshots/*", "staging/*")
+            for path in (self._root / "snapshots").glob(f"*/{pattern}")
+        )
+
+    async def forget_trees(self) -> None:
+        """Remove the layer trees that neither an image nor a snapshot needs."""
+        if not await asyncio.to_thread((self._root / "snapshots").is_dir):
+            return
+        snapshots = await self.snapshots()
+        for chain_id in await snapshots.trees():
+            if not self._records.catalogue.chain_users(chain_id):
+                with suppress(Conflict):
+                    await snapshots.remove_tree(chain_id)
+
+    async def close(self) -> None:
+        """End what runs, and let go of the rest."""
+        if self._runtime is not None:
+            await self._runtime.close()
+        if self._snapshots is not None:
+            await self._snapshots.close()
