@@ -19,6 +19,7 @@ it keep working. Errors carry their data as attributes and know nothing of HTTP:
     ├── Conflict                    not while something else stands in the way
     ├── NotImplementedHere
     ├── Unavailable                 not now, or not on this machine
+    ├── CommandFailed               a command of a build that ended badly
     ├── CorruptData                 bytes that are not what they should be
     │   ├── InvalidManifest         a manifest, index or image configuration
     │   ├── UnsupportedMediaType
@@ -33,6 +34,7 @@ from typing import Any, Protocol
 
 __all__ = [
     "BlobNotFound",
+    "CommandFailed",
     "Conflict",
     "CorruptData",
     "DigestMismatch",
@@ -177,6 +179,14 @@ class NotImplementedHere(LaminaError):
 
 class Unavailable(LaminaError):
     """Not at this time or on this machine; trying again later, or after a repair, may succeed."""
+
+
+class CommandFailed(LaminaError):
+    """A command that a build ran and that ended with exit status `code`, never 0."""
+
+    def __init__(self, message: str, *, code: int) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class CorruptData(LaminaError):

@@ -8,12 +8,16 @@ Operations that report progress give an `Operation`: iterate it for events, awai
 All raise the exceptions of `lamina.errors` with the message that a dockerd gives.
 """
 
+import os
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 from lamina.models import (
+    BuildPruneResponse,
+    BuildUlimit,
     HistoryResponseItem,
+    ImageBuildOutput,
     ImageDeleteResponseItem,
     ImageInspect,
     ImagePruneResponse,
@@ -39,8 +43,78 @@ MetaHeaders = Mapping[str, str]
 """What a registry is told beside every request: ``{"Build": "7"}`` is ``X-Meta-Build: 7``."""
 
 
+RegistryConfig = str | Mapping[str, Mapping[str, str]]
+"""Credentials by registry: the text of an ``X-Registry-Config`` header, or what is in it."""
+
+
 class ImageApi(Protocol):
     """The operations on images that need no container; the rest is to come."""
+
+    async def build_prune(
+        self,
+        *,
+        keep_storage: int = 0,
+        all: bool = False,
+        filters: Filters | None = None,
+    ) -> BuildPruneResponse:
+        """Delete what builds have kept beside images: the contents of cache mounts.
+
+        Of what no build uses, the longest unused goes first, until `keep_storage` bytes are left;
+        without `all` only what is dangling. Filters: until, unused-for, id, parent, type,
+        description, inuse, shared, private. Raises InvalidFilter, InvalidParameter.
+        """
+        ...
+
+    def image_build(
+        self,
+        *,
+        dockerfile: str = "",
+        t: Sequence[str] = (),
+        extrahosts: Sequence[str] = (),
+        remote: str = "",
+        q: bool = False,
+        nocache: bool = False,
+        cachefrom: Sequence[str] = (),
+        pull: bool = False,
+        rm: bool = True,
+        forcerm: bool = False,
+        memory: int = 0,
+        memswap: int = 0,
+        cpushares: int = 0,
+        cpusetcpus: str = "",
+        cpusetmems: str = "",
+        cpuperiod: int = 0,
+        cpuquota: int = 0,
+        buildargs: Mapping[str, str | None] | None = None,
+        shmsize: int = 0,
+        squash: bool = False,
+        labels: Mapping[str, str] | None = None,
+        networkmode: str = "",
+        content_type: str = "application/x-tar",
+        x_registry_config: RegistryConfig = "",
+        platform: str = "",
+        target: str = "",
+        outputs: Sequence[ImageBuildOutput] = (),
+        input_stream: ByteSource | None = None,
+        ulimits: Sequence[BuildUlimit] = (),
+        cgroupparent: str = "",
+        x_registry_auth: RegistryAuth = "",
+        secrets: Mapping[str, bytes | os.PathLike[str]] | None = None,
+        ssh: Mapping[str, os.PathLike[str]] | None = None,
+    ) -> Operation[str]:
+        """Build an image from a Dockerfile; the result is its ID.
+
+        `input_stream` is the context: a tar archive, plain or compressed (gzip, bzip2, xz, zstd),
+        whatever `content_type` says; or `remote` is the URL of a Dockerfile, of such an archive, or
+        of a git repository (``url#ref:directory``). `dockerfile` is a path in it. Sizes in bytes,
+        CPU times in microseconds; 0 and empty mean no limit. A value of None in `buildargs` counts
+        as not given. `secrets` (bytes, or a file) and `ssh` (an agent's socket) are what ``RUN
+        --mount`` may ask for by ID; they are not sent over HTTP, which has no place for them.
+
+        Raises InvalidParameter (Dockerfile, target, names), LaminaError where the Dockerfile is not
+        to be found, CommandFailed for a RUN that ends badly.
+        """
+        ...
 
     def image_create(
         self,

@@ -8,7 +8,7 @@ Docker's JSON messages and reads them back; the command line draws them as bars.
 import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 import msgspec
 
@@ -50,7 +50,43 @@ class Aux(msgspec.Struct, frozen=True, tag=True):
     is_progress: bool = False
 
 
-Event = StatusLine | LayerProgress | StreamText | Aux
+class BuildStep(msgspec.Struct, frozen=True, tag=True, kw_only=True):
+    """A change of state of one step of a build.
+
+    Steps of stages that are built side by side come as they happen, unlike the `StreamText` of the
+    same build, which keeps the order of the Dockerfile. `stage` is the stage's name or
+    ``stage-<index>``; `number` counts within the stage, from 1 for its FROM, up to `total`. `time`
+    is in unix nanoseconds. A step that was started and is not told of again was cancelled.
+    """
+
+    id: str
+    stage: str
+    number: int
+    total: int
+    text: str
+    state: Literal["started", "cached", "completed", "failed"]
+    time: int
+
+
+class BuildOutput(msgspec.Struct, frozen=True, tag=True):
+    """What the command of a build's step wrote, as it came; `step` is the step's ID."""
+
+    step: str
+    text: str
+    is_stderr: bool = False
+
+
+class BuildWarning(msgspec.Struct, frozen=True, tag=True, kw_only=True):
+    """What a build check found: the `rule`'s name and address, and the lines it is about."""
+
+    rule: str
+    detail: str
+    url: str
+    first_line: int
+    last_line: int
+
+
+Event = StatusLine | LayerProgress | StreamText | Aux | BuildStep | BuildOutput | BuildWarning
 Report = Callable[[Event], Awaitable[None]]
 
 

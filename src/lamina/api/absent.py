@@ -28,7 +28,6 @@ _EMPTY: list[tuple[str, str, Any, ApiVersion]] = [
     ("POST", "/volumes/prune", {"VolumesDeleted": None, "SpaceReclaimed": 0}, ApiVersion(1, 25)),
     ("GET", "/networks", [], OLDEST),
     ("POST", "/networks/prune", {"NetworksDeleted": None}, ApiVersion(1, 25)),
-    ("POST", "/build/prune", {"CachesDeleted": None, "SpaceReclaimed": 0}, ApiVersion(1, 31)),
     ("GET", "/plugins", [], OLDEST),
 ]
 
@@ -85,8 +84,6 @@ _SWARM = [
 ]
 
 _ABSENT = [
-    ("POST", "/build", "building images"),
-    ("POST", "/build/cancel", "building images"),
     ("POST", "/commit", "committing containers"),
     ("POST", "/containers/create", "containers"),
     ("POST", "/grpc", "BuildKit's protocol"),

@@ -12,8 +12,17 @@ from typing import Any, assert_never
 
 import msgspec
 
-from lamina.errors import EngineError
-from lamina.progress import Aux, Event, LayerProgress, StatusLine, StreamText
+from lamina.errors import CommandFailed, EngineError
+from lamina.progress import (
+    Aux,
+    BuildOutput,
+    BuildStep,
+    BuildWarning,
+    Event,
+    LayerProgress,
+    StatusLine,
+    StreamText,
+)
 
 MAX_MESSAGE = 4 << 20
 """Bytes in one message; more is no message but an attempt to fill our memory."""
@@ -27,10 +36,10 @@ class _Detail(msgspec.Struct, omit_defaults=True):
 
 
 class _ErrorDetail(msgspec.Struct, omit_defaults=True):
-    """``errorDetail``: what went wrong."""
+    """``errorDetail``: what went wrong, and the exit status of a command that failed."""
 
-    message: str = ""
     code: int = 0
+    message: str = ""
 
 
 class _Message(msgspec.Struct, rename="camel", omit_defaults=True):
@@ -51,8 +60,11 @@ _decode = msgspec.json.Decoder(_Message, strict=False).decode
 
 
 def encode(event: Event) -> bytes:
-    """The JSON message of `event`, with its CRLF."""
+    """The JSON message of `event`, with its CRLF; empty for one that the API has no message for."""
     match event:
+        case BuildStep() | BuildOutput() | BuildWarning():
+            # The classic build's messages are its text.
+            return b""
         case StatusLine(text, id):
             message = _Message(status=text, id=id or "")
         case LayerProgress(id, action, current, total):
@@ -73,14 +85,15 @@ def encode(event: Event) -> bytes:
 
 def encode_error(text: str, *, code: int = 0) -> bytes:
     """The last message of a stream that fails; `code` is a command's exit status."""
-    message = _Message(error_detail=_ErrorDetail(text, code), error=text)
+    message = _Message(error_detail=_ErrorDetail(code, text), error=text)
     return _encode(message) + b"\r\n"
 
 
 def decode(line: bytes) -> Event | None:
     """The event that one message tells, None for a message of no known kind.
 
-    Raises EngineError for an error message, and for text that is no message at all.
+    Raises EngineError for an error message, and for text that is no message at all; CommandFailed
+    for one with an exit status.
     """
     try:
         message = _decode(line)
@@ -88,7 +101,10 @@ def decode(line: bytes) -> Event | None:
         raise EngineError(f"the engine sent something that is no JSON message: {error}") from error
     if message.error_detail is not None or message.error:
         detail = message.error_detail
-        raise EngineError(detail.message if detail and detail.message else message.error)
+        text = detail.message if detail and detail.message else message.error
+        if detail is not None and detail.code:
+            raise CommandFailed(text, code=detail.code)
+        raise EngineError(text)
     if isinstance(message.aux, dict):
         return Aux(message.aux, is_progress=message.progress_detail is not None)
     if message.stream:

@@ -6,7 +6,7 @@ from typing import Any
 
 from lamina.api.exchange import JSON, Exchange
 from lamina.api.messages import encode, encode_error
-from lamina.errors import LaminaError
+from lamina.errors import CommandFailed, LaminaError
 from lamina.progress import Operation
 
 
@@ -25,9 +25,11 @@ async def send_progress(
     try:
         async with contextlib.aclosing(aiter(operation)) as events:
             async for event in events:
+                if not (message := encode(event)):
+                    continue
                 if not exchange.begun:
                     exchange.begin(JSON)
-                await exchange.write(encode(event))
+                await exchange.write(message)
     except ConnectionError:
         raise
     except Exception as error:
@@ -37,7 +39,8 @@ async def send_progress(
             exchange.begin(JSON)
         if not isinstance(error, LaminaError):
             log.exception("%s %s failed", exchange.method, exchange.path)
-        await exchange.write(encode_error(str(error)))
+        code = error.code if isinstance(error, CommandFailed) else 0
+        await exchange.write(encode_error(str(error), code=code))
     else:
         if not exchange.begun:
             exchange.begin(JSON)

@@ -41,6 +41,15 @@ class Query:
             return default
         return values[0].strip().lower() not in _FALSE
 
+    def number(self, name: str) -> int:
+        """A whole number; 0 for anything else, as Docker has it."""
+        text = self.text(name).strip()
+        try:
+            number = int(text) if len(text) <= 20 else 0
+        except ValueError:
+            return 0
+        return number if -(1 << 63) <= number < 1 << 63 else 0
+
     def filters(self) -> dict[str, list[str]]:
         """``filters`` in either JSON form: ``{"k": {"v": true}}``, or the older ``{"k": ["v"]}``.
 

@@ -16,6 +16,7 @@ from typing import Protocol
 from lamina.api.absent import absent_routes
 from lamina.api.access_log import AccessLog
 from lamina.api.archives import ArchiveHandlers
+from lamina.api.build import BuildHandlers
 from lamina.api.connection import Connection
 from lamina.api.errors import status_of
 from lamina.api.exchange import Exchange
@@ -70,6 +71,7 @@ class Server:
                 *SystemHandlers(engine, stopping=self.stopping).routes(),
                 *ImageHandlers(engine).routes(),
                 *ArchiveHandlers(engine, log=log).routes(),
+                *BuildHandlers(engine, log=log).routes(),
                 *RegistryHandlers(engine, engine, log=log).routes(),
             ]
         )

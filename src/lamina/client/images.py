@@ -2,6 +2,7 @@
 
 import base64
 import contextlib
+import os
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
 
@@ -12,10 +13,13 @@ from lamina.api.messages import MessageReader
 from lamina.api.versions import ApiVersion
 from lamina.client import replies
 from lamina.client.connection import Connection, Parameters, image_path
-from lamina.errors import EngineError
-from lamina.image_api import Filters, MetaHeaders, RegistryAuth
+from lamina.errors import EngineError, InvalidParameter
+from lamina.image_api import Filters, MetaHeaders, RegistryAuth, RegistryConfig
 from lamina.models import (
+    BuildPruneResponse,
+    BuildUlimit,
     HistoryResponseItem,
+    ImageBuildOutput,
     ImageDeleteResponseItem,
     ImageInspect,
     ImagePruneResponse,
@@ -26,6 +30,7 @@ from lamina.progress import Aux, Event, Operation, Report, StatusLine, StreamTex
 from lamina.streams import ByteSource, ByteStream
 
 _PULLED = re.compile(r"^Status: (?:Downloaded newer image|Image is up to date) for (\S+)$")
+_BUILT_QUIETLY = re.compile(r"(sha256:[0-9a-f]{64})\n")
 _LOADED = re.compile(r"^Loaded image(?: ID)?: (.+)$", re.MULTILINE)
 
 
@@ -33,6 +38,114 @@ class ImageCalls:
     """The `ImageApi` half of a client."""
 
     _connection: Connection
+
+    async def build_prune(
+        self,
+        *,
+        keep_storage: int = 0,
+        all: bool = False,
+        filters: Filters | None = None,
+    ) -> BuildPruneResponse:
+        """Delete what builds have kept beside images."""
+        self._connection.require(ApiVersion(1, 31), "build prune")
+        params = _given(
+            all="1" if all else "",
+            filters=encode_filters(filters),
+            **{"keep-storage": str(keep_storage) if keep_storage else ""},
+        )
+        return replies.build_pruned(await self._connection.fetch("POST", "/build/prune", params))
+
+    def image_build(
+        self,
+        *,
+        dockerfile: str = "",
+        t: Sequence[str] = (),
+        extrahosts: Sequence[str] = (),
+        remote: str = "",
+        q: bool = False,
+        nocache: bool = False,
+        cachefrom: Sequence[str] = (),
+        pull: bool = False,
+        rm: bool = True,
+        forcerm: bool = False,
+        memory: int = 0,
+        memswap: int = 0,
+        cpushares: int = 0,
+        cpusetcpus: str = "",
+        cpusetmems: str = "",
+        cpuperiod: int = 0,
+        cpuquota: int = 0,
+        buildargs: Mapping[str, str | None] | None = None,
+        shmsize: int = 0,
+        squash: bool = False,
+        labels: Mapping[str, str] | None = None,
+        networkmode: str = "",
+        content_type: str = "application/x-tar",
+        x_registry_config: RegistryConfig = "",
+        platform: str = "",
+        target: str = "",
+        outputs: Sequence[ImageBuildOutput] = (),
+        input_stream: ByteSource | None = None,
+        ulimits: Sequence[BuildUlimit] = (),
+        cgroupparent: str = "",
+        x_registry_auth: RegistryAuth = "",
+        secrets: Mapping[str, bytes | os.PathLike[str]] | None = None,
+        ssh: Mapping[str, os.PathLike[str]] | None = None,
+    ) -> Operation[str]:
+        """Build an image from a Dockerfile; the result is its ID."""
+        params: Parameters = {
+            **_given(
+                dockerfile=dockerfile,
+                remote=remote,
+                q="1" if q else "",
+                nocache="1" if nocache else "",
+                pull="1" if pull else "",
+                rm="" if rm else "0",
+                forcerm="1" if forcerm else "",
+                memory=_number(memory),
+                memswap=_number(memswap),
+                cpushares=_number(cpushares),
+                cpusetcpus=cpusetcpus,
+                cpusetmems=cpusetmems,
+                cpuperiod=_number(cpuperiod),
+                cpuquota=_number(cpuquota),
+                shmsize=_number(shmsize),
+                squash="1" if squash else "",
+                networkmode=networkmode,
+                platform=platform,
+                target=target,
+                cgroupparent=cgroupparent,
+                cachefrom=_json(list(cachefrom)),
+                buildargs=_json(dict(buildargs or {})),
+                labels=_json(dict(labels or {})),
+                ulimits=_json(list(ulimits)),
+                outputs=_json(list(outputs)),
+            ),
+            "t": list(t),
+            "extrahosts": list(extrahosts),
+        }
+        headers = {
+            **auth_header(x_registry_auth),
+            "Content-Type": content_type,
+            "X-Registry-Config": _config_header(x_registry_config),
+        }
+
+        async def work(report: Report) -> str:
+            if secrets or ssh:
+                raise InvalidParameter("secrets and ssh agents cannot be sent to a remote engine")
+            if platform:
+                self._connection.require(ApiVersion(1, 32), "specify platform")
+            image_id = ""
+            stream = self._stream("/build", params, input_stream, headers=headers)
+            async with contextlib.aclosing(stream) as events:
+                async for event in events:
+                    await report(event)
+                    image_id = _built(event) or image_id
+            if not image_id:
+                raise EngineError("the engine did not say which image it made")
+            return image_id
+
+        return Operation(work)
 
     def image_create(
         self,
@@ -270,6 +383,30 @@ def auth_header(auth: RegistryAuth) -> dict[str, str]:
 def meta_headers(meta: MetaHeaders | None) -> dict[str, str]:
     """The headers that an engine passes on to the registry."""
     return {f"X-Meta-{name}": value for name, value in (meta or {}).items()}
+
+
+def _built(event: Event) -> str:
+    """The ID of an image that a message of a build tells; the last one told is the result."""
+    if isinstance(event, Aux):
+        return str(event.value.get("ID", ""))
+    if isinstance(event, StreamText) and (match := _BUILT_QUIETLY.fullmatch(event.text)):
+        return match[1]
+    return ""
+
+
+def _config_header(config: RegistryConfig) -> str:
+    if not isinstance(config, str):
+        document = {registry: dict(auth) for registry, auth in config.items()}
+        config = base64.urlsafe_b64encode(msgspec.json.encode(document)).decode()
+    return config or base64.urlsafe_b64encode(b"{}").decode()
+
+
+def _number(value: int) -> str:
+    return str(value) if value else ""
+
+
+def _json(value: Mapping[str, object] | list[object]) -> str:
+    return msgspec.json.encode(value).decode() if value else ""
 
 
 def _given(**params: str) -> dict[str, str]:

@@ -8,6 +8,7 @@ import msgspec
 from lamina.errors import EngineError
 from lamina.models import (
     AuthenticateOK,
+    BuildPruneResponse,
     DistributionInspect,
     EventMessage,
     HistoryResponseItem,
@@ -59,6 +60,11 @@ def deleted(raw: bytes) -> list[ImageDeleteResponseItem]:
 def pruned(raw: bytes) -> ImagePruneResponse:
     """The body of ``POST /images/prune``."""
     return _read(raw, ImagePruneResponse)
+
+
+def build_pruned(raw: bytes) -> BuildPruneResponse:
+    """The body of ``POST /build/prune``."""
+    return _read(raw, BuildPruneResponse)
 
 
 def search_results(raw: bytes) -> list[ImageSearchResponseItem]:

@@ -53,6 +53,35 @@ def _quoted(char: str) -> str:
     return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
+def quote_rune(code: int) -> str:
+    """A number as Go's ``%q`` shows it: the character of that number in single quotes."""
+    char = chr(code) if 0 <= code < 0x110000 and not 0xD800 <= code < 0xE000 else "\ufffd"
+    if char == "'":
+        return "'\\''"
+    return "'" + (char if char == '"' else _quoted(char)) + "'"
+
+
+def show_duration(nanoseconds: int) -> str:
+    """A duration as Go prints it: ``1m30s``, ``1.5s``, ``0s``."""
+    sign, left = ("-", -nanoseconds) if nanoseconds < 0 else ("", nanoseconds)
+    if left < 10**9:
+        for unit, size in (("ms", 10**6), ("µs", 10**3), ("ns", 1)):
+            if left >= size:
+                return f"{sign}{_decimal(left, size)}{unit}"
+        return "0s"
+    minutes, rest = divmod(left, 60 * 10**9)
+    hours, minutes = divmod(minutes, 60)
+    text = f"{hours}h{minutes}m" if hours else f"{minutes}m" if minutes else ""
+    return f"{sign}{text}{_decimal(rest, 10**9)}s"
+
+
+def _decimal(value: int, size: int) -> str:
+    """`value` in units of `size`, a power of ten, with no zero too many."""
+    whole, fraction = divmod(value, size)
+    digits = f"{fraction:0{len(str(size)) - 1}d}" if size > 1 else ""
+    return f"{whole}.{digits}".rstrip("0").rstrip(".") if fraction else str(whole)
+
+
 def parse_duration(text: str) -> int:
     """Nanoseconds of a duration such as ``1m30s`` or ``-.5h``, as Go's `time.ParseDuration`.
 

@@ -1,14 +1,19 @@
 """`Engine`: `ImageApi` and `SystemApi` on a data root, in this process."""
 
 import logging
+import os
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Self
 
 from lamina import __version__
+from lamina.build.builder import BuildParts
+from lamina.build.request import RunSettings
 from lamina.content.local import LocalStore
+from lamina.engine.build_pruning import prune_build_cache
+from lamina.engine.building import BuildParameters, build_operation
 from lamina.engine.creating import import_tarball, pull_image
 from lamina.engine.deletion import Deletion
 from lamina.engine.inspecting import image_history, inspect_image
@@ -25,13 +30,21 @@ from lamina.engine.system import (
 from lamina.engine.tagging import tag_image
 from lamina.engine.watching import watch_events
 from lamina.errors import BlobNotFound, Conflict
-from lamina.image_api import Filters, MetaHeaders, RegistryAuth
+from lamina.image_api import (
+    Filters,
+    MetaHeaders,
+    RegistryAuth,
+    RegistryConfig as RegistryCredentials,
+)
 from lamina.layers.compression import Compression
 from lamina.models import (
     AuthenticateOK,
+    BuildPruneResponse,
+    BuildUlimit,
     DistributionInspect,
     EventMessage,
     HistoryResponseItem,
+    ImageBuildOutput,
     ImageDeleteResponseItem,
     ImageInspect,
     ImagePruneResponse,
@@ -71,12 +84,18 @@ class Engine:
     """
 
     def __init__(
-        self, root: Path, resources: Resources, remotes: Remotes, workshop: Workshop
+        self,
+        root: Path,
+        resources: Resources,
+        remotes: Remotes,
+        workshop: Workshop,
+        builds: BuildParts,
     ) -> None:
         self._root = root
         self._workshop = workshop
         self._resources = resources
         self._remotes = remotes
+        self._builds = builds
         self._records = resources.records
         self._host = Host.read()
         self._pruning = False
@@ -133,8 +152,15 @@ class Engine:
             workshop = Workshop(
                 root, records, blobs, logger=logger, driver=snapshot_driver, program=runtime
             )
+            builds = BuildParts(
+                resources=resources,
+                remotes=remotes,
+                directory=root / "build",
+                version=__version__,
+            )
+            builds.directory.mkdir(mode=0o711, exist_ok=True)
             try:
-                engine = cls(root, resources, remotes, workshop)
+                engine = cls(root, resources, remotes, workshop, builds)
                 await engine._forget_unfinished()
                 await workshop.sweep()
                 yield engine
@@ -154,6 +180,91 @@ class Engine:
             await self._records.sweep()
 
     # Images; see `lamina.image_api.ImageApi` for what each does.
+
+    async def build_prune(
+        self,
+        *,
+        keep_storage: int = 0,
+        all: bool = False,
+        filters: Filters | None = None,
+    ) -> BuildPruneResponse:
+        """Delete what builds have kept beside images."""
+        return prune_build_cache(keep_storage=keep_storage, all_types=all, filters=filters)
+
+    def image_build(
+        self,
+        *,
+        dockerfile: str = "",
+        t: Sequence[str] = (),
+        extrahosts: Sequence[str] = (),
+        remote: str = "",
+        q: bool = False,
+        nocache: bool = False,
+        cachefrom: Sequence[str] = (),
+        pull: bool = False,
+        rm: bool = True,
+        forcerm: bool = False,
+        memory: int = 0,
+        memswap: int = 0,
+        cpushares: int = 0,
+        cpusetcpus: str = "",
+        cpusetmems: str = "",
+        cpuperiod: int = 0,
+        cpuquota: int = 0,
+        buildargs: Mapping[str, str | None] | None = None,
+        shmsize: int = 0,
+        squash: bool = False,
+        labels: Mapping[str, str] | None = None,
+        networkmode: str = "",
+        content_type: str = "application/x-tar",  # noqa: ARG002 - the bytes tell what they are
+        x_registry_config: RegistryCredentials = "",
+        platform: str = "",
+        target: str = "",
+        outputs: Sequence[ImageBuildOutput] = (),
+        input_stream: ByteSource | None = None,
+        ulimits: Sequence[BuildUlimit] = (),
+        cgroupparent: str = "",
+        x_registry_auth: RegistryAuth = "",
+        secrets: Mapping[str, bytes | os.PathLike[str]] | None = None,
+        ssh: Mapping[str, os.PathLike[str]] | None = None,
+    ) -> Operation[str]:
+        """Build an image from a Dockerfile."""
+        wanted = BuildParameters(
+            dockerfile=dockerfile,
+            remote=remote,
+            tags=t,
+            target=target,
+            platform=platform,
+            arguments=buildargs or {},
+            labels=labels or {},
+            quiet=q,
+            nocache=nocache,
+            pull=pull,
+            remove=rm,
+            remove_always=forcerm,
+            squash=squash,
+            cache_from=cachefrom,
+            outputs=outputs,
+            run=RunSettings(
+                memory=memory,
+                memory_swap=memswap,
+                cpu_shares=cpushares,
+                cpu_period=cpuperiod,
+                cpu_quota=cpuquota,
+                cpuset_cpus=cpusetcpus,
+                cpuset_mems=cpusetmems,
+                shm_size=shmsize,
+                ulimits=tuple(ulimits),
+                cgroup_parent=cgroupparent,
+                network=networkmode,
+                extra_hosts=tuple(extrahosts),
+            ),
+            registry_config=x_registry_config,
+            registry_auth=x_registry_auth,
+            secrets=secrets or {},
+            ssh=ssh or {},
+        )
+        return build_operation(self._builds, wanted, input_stream)
 
     def image_create(
         self,

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from lamina.errors import (
+    CommandFailed,
     Conflict,
     Forbidden,
     ImageNotFound,
@@ -20,6 +21,7 @@ from lamina.errors import (
 from lamina.image_api import Filters, MetaHeaders, RegistryAuth
 from lamina.models import (
     AuthenticateOK,
+    BuildPruneResponse,
     DistributionDescriptor,
     DistributionInspect,
     DistributionPlatform,
@@ -105,6 +107,34 @@ class MemoryEngine:
             self._news.notify_all()
 
     # ImageApi
+
+    async def build_prune(
+        self, *, keep_storage: int = 0, all: bool = False, filters: Filters | None = None
+    ) -> BuildPruneResponse:
+        self.calls.append(("build_prune", {"keep": keep_storage, "all": all, "filters": filters}))
+        return BuildPruneResponse(caches_deleted=["a"], space_reclaimed=1)
+
+    def image_build(
+        self, *, input_stream: ByteSource | None = None, **parameters: object
+    ) -> Operation[str]:
+        """The context is the Dockerfile itself; one that says ``fail`` fails with status 3."""
+        self.calls.append(("build", parameters))
+
+        async def work(report: Report) -> str:
+            text = b""
+            if input_stream is not None:
+                async with contextlib.aclosing(chunks_of(input_stream)) as chunks:
+                    text = b"".join([chunk async for chunk in chunks])
+            if not text:
+                raise InvalidParameter("the Dockerfile (Dockerfile) cannot be empty")
+            await report(StreamText(text.decode()))
+            if text == b"fail":
+                raise CommandFailed("it failed", code=3)
+            image = self.add("", text)
+            await report(Aux({"ID": image.id}))
+            return image.id
+
+        return Operation(work)
 
     def image_create(
         self,

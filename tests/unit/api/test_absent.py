@@ -13,7 +13,6 @@ from tests.unit.api.wire import Wire
         ("POST", "/containers/prune", b'{"ContainersDeleted":null,"SpaceReclaimed":0}\n'),
         ("POST", "/networks/prune", b'{"NetworksDeleted":null}\n'),
         ("POST", "/volumes/prune", b'{"SpaceReclaimed":0,"VolumesDeleted":null}\n'),
-        ("POST", "/build/prune", b'{"CachesDeleted":null,"SpaceReclaimed":0}\n'),
     ],
 )
 async def test_there_is_nothing_of_it(wire: Wire, method: str, path: str, body: bytes) -> None:
@@ -49,7 +48,6 @@ async def test_swarm_is_not_active(wire: Wire, path: str) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "what"),
     [
-        ("POST", "/v1.41/build?t=x", "building images"),
         ("POST", "/containers/create", "containers"),
         ("POST", "/session", "BuildKit's protocol"),
     ],

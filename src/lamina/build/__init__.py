@@ -1,0 +1,1 @@
+"""The builder: from a Dockerfile and its context to an image, step by step."""

@@ -1,0 +1,258 @@
+"""`build_image`: a whole build, from the request to the tags on its result."""
+
+import asyncio
+import io
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lamina.build.bases import BaseImages
+from lamina.build.cache import LocalCache, NoCache, SharedSteps, SourceCache, StepCache
+from lamina.build.context import BuildContext, spooled
+from lamina.build.ledger import BuiltImage, Ledger
+from lamina.build.plan import BuildPlan, PlannedStage, declared_names, plan_build
+from lamina.build.request import BuildRequest
+from lamina.build.source import read_dockerfile
+from lamina.build.stage import StageBuilder, StageTools
+from lamina.build.telling import StepTeller
+from lamina.build.transcript import Transcript
+from lamina.dockerfile.buildargs import BuildArguments, platform_arguments
+from lamina.errors import LaminaError
+from lamina.oci.platform import Platform, host
+from lamina.progress import Aux, Report, StreamText
+from lamina.streams import ByteSource
+from lamina.transfer.remotes import Remotes
+from lamina.transfer.resources import Resources
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildParts:
+    """The engine's parts, as builds need them; `directory` is for what a build keeps on disk."""
+
+    resources: Resources
+    remotes: Remotes
+    directory: Path
+    version: str
+    shared: SharedSteps = field(default_factory=SharedSteps)
+
+
+async def build_image(
+    parts: BuildParts, request: BuildRequest, body: ByteSource | None, *, report: Report
+) -> str:
+    """Build an image; returns its ID.
+
+    An error before the first report is one of the request: a Dockerfile that is missing or wrong,
+    a target that is not there. Raises LaminaError in dockerd's words, CommandFailed for a RUN.
+    """
+    request.epoch  # noqa: B018 - whether it is a time
+    async with _context(parts, request, body) as context:
+        dockerfile = read_dockerfile(context, request.dockerfile)
+        wanted = (request.platform or parts.resources.platform).normalized()
+        predefined = platform_arguments(host().normalized(), wanted, stage=request.target)
+        arguments = BuildArguments(request.arguments, predefined)
+        plan = plan_build(
+            dockerfile, target=request.target, arguments=arguments, labels=request.labels
+        )
+        quiet = _Quiet(report) if request.quiet else None
+        build = _Build(parts, request, plan, wanted, quiet.hold if quiet else report)
+        try:
+            async with parts.resources.incoming() as coming:
+                result = await build.run(Ledger(parts.resources, coming))
+        except Exception:
+            if quiet is not None:
+                await quiet.release()
+            raise
+        if quiet is not None:
+            await report(StreamText(f"{result.id}\n"))
+        return str(result.id)
+
+
+def _context(
+    parts: BuildParts, request: BuildRequest, body: ByteSource | None
+) -> AbstractAsyncContextManager[BuildContext]:
+    del request
+    return spooled(io.BytesIO() if body is None else body, parts.directory)
+
+
+class _Build:
+    """One build on its way."""
+
+    def __init__(
+        self,
+        parts: BuildParts,
+        request: BuildRequest,
+        plan: BuildPlan,
+        platform: Platform,
+        report: Report,
+    ) -> None:
+        self._parts = parts
+        self._request = request
+        self._plan = plan
+        self._platform = platform
+        self._report = report
+        self._transcript = Transcript(report, len(plan.stages))
+        self._results: dict[int, asyncio.Future[BuiltImage | None]] = {}
+        self._made: list[BuiltImage] = []
+
+    async def run(self, ledger: Ledger) -> BuiltImage:
+        """All of it; the image of the target."""
+        request, plan = self._request, self._plan
+        await self._global_arguments()
+        bases = BaseImages(self._parts.resources, self._parts.remotes, ledger, request)
+        sources = [] if request.nocache else await bases.cache_sources()
+        try:
+            result = await self._stages(ledger, bases, sources)
+        except Exception:
+            # What was made is there for the next attempt.
+            await ledger.record(self._made)
+            raise
+        if result is None:
+            raise LaminaError("No image was generated. Is your Dockerfile empty?")
+        await ledger.record(self._made, tags=request.tags, result=result)
+        declared = declared_names(plan.dockerfile)
+        if unconsumed := request.unconsumed(declared, plan.arguments.unconsumed):
+            names = " ".join(unconsumed)
+            await self._text(f"[Warning] One or more build-args [{names}] were not consumed\n")
+        await self._text(f"Successfully built {result.id.short}\n")
+        for tag in request.tags:
+            await self._text(f"Successfully tagged {tag.familiar}\n")
+        return result
+
+    async def _text(self, text: str) -> None:
+        await self._report(StreamText(text))
+
+    async def _global_arguments(self) -> None:
+        plan = self._plan
+        for number, argument in enumerate(plan.dockerfile.arguments, 1):
+            await self._text(f"Step {number}/{plan.total} : {argument.code}")
+            await self._text("\n")
+            if number == plan.problem_step and plan.problem is not None:
+                raise plan.problem
+
+    async def _stages(
+        self, ledger: Ledger, bases: BaseImages, sources: list[BuiltImage]
+    ) -> BuiltImage | None:
+        loop = asyncio.get_running_loop()
+        self._results = {one.stage.index: loop.create_future() for one in self._plan.stages}
+        await self._transcript.go_on()
+        failures: list[tuple[int, Exception]] = []
+
+        async def build(place: int, planned: PlannedStage) -> None:
+            section = self._transcript.sections[place]
+            tools = StageTools(
+                request=self._request,
+                ledger=ledger,
+                cache=self._cache(planned, sources),
+                shared=self._parts.shared,
+                section=section,
+                report=self._report,
+                now=self._parts.resources.now,
+                version=self._parts.version,
+            )
+            try:
+                image = await self._stage(planned, tools, bases)
+            except Exception as error:
+                failures.append((place, error))
+                raise
+            self._results[planned.stage.index].set_result(image)
+            await section.close()
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                for place, planned in enumerate(self._plan.stages):
+                    group.create_task(build(place, planned))
+        except ExceptionGroup:
+            place, error = failures[0]
+            await self._transcript.end_at(place)
+            raise error from None
+        return self._results[self._plan.target.stage.index].result()
+
+    def _cache(self, planned: PlannedStage, sources: list[BuiltImage]) -> StepCache:
+        request = self._request
+        if request.nocache:
+            return NoCache()
+        resources = self._parts.resources
+        local = LocalCache(
+            resources.records,
+            resources.configs,
+            platform=planned.platform or self._platform,
+            created=request.created,
+        )
+        return SourceCache(local, sources) if request.cache_from else local
+
+    async def _stage(
+        self, planned: PlannedStage, tools: StageTools, bases: BaseImages
+    ) -> BuiltImage | None:
+        plan, section = self._plan, tools.section
+        number = planned.first_step
+        await section.text(f"Step {number}/{plan.total} : {planned.stage.origin.code}")
+        await section.text("\n")
+        steps = StepTeller(planned, self._report, self._parts.resources.now)
+        platform = planned.platform or self._platform
+        async with steps.telling(0):
+            if planned.problem is not None:
+                raise planned.problem
+            base = await self._base(planned, platform, bases, tools)
+        builder = StageBuilder(
+            planned,
+            tools,
+            plan.arguments.stage(),
+            escape=plan.dockerfile.escape,
+            platform=platform,
+            base=base,
+        )
+        try:
+            await builder.run_triggers()
+            shown = "" if builder.image is None else builder.image.id.short
+            await section.text(f" ---> {shown}\n")
+            for offset, instruction in enumerate(planned.steps, 1):
+                async with steps.telling(offset) as told:
+                    await builder.run_step(instruction, number=number + offset, total=plan.total)
+                    told.is_cached = builder.was_cached
+            await builder.finish()
+        finally:
+            if builder.image is not None:
+                self._made.append(builder.image)
+        if builder.image is not None:
+            await section.tell(Aux({"ID": str(builder.image.id)}))
+        return builder.image
+
+    async def _base(
+        self,
+        planned: PlannedStage,
+        platform: Platform,
+        bases: BaseImages,
+        tools: StageTools,
+    ) -> BuiltImage | None:
+        if planned.base_stage is not None:
+            return await asyncio.shield(self._results[planned.base_stage.index])
+        if planned.is_scratch:
+            return None
+        is_asked = planned.platform or self._request.platform
+        return await bases.get(
+            planned.base,
+            platform=platform if is_asked else None,
+            report=tools.section.tell,
+        )
+
+
+class _Quiet:
+    """Holds back what a build says, in case it fails."""
+
+    _ENOUGH = 100_000
+
+    def __init__(self, report: Report) -> None:
+        self._report = report
+        self._held: list[StreamText] = []
+
+    async def hold(self, event: object) -> None:
+        """Keep a text; of very much text the beginning is forgotten."""
+        if isinstance(event, StreamText):
+            self._held.append(event)
+            if len(self._held) > self._ENOUGH:
+                del self._held[: self._ENOUGH // 2]
+
+    async def release(self) -> None:
+        """Say it after all."""
+        for event in self._held:
+            await self._report(event)

@@ -1,0 +1,90 @@
+"""The files a build may use: a tar, kept in a file without a name and indexed as it comes."""
+
+import contextlib
+import os
+import tempfile
+from collections.abc import AsyncIterator
+from functools import partial
+from pathlib import Path
+from typing import BinaryIO
+
+from lamina.content.threads import run_to_end
+from lamina.errors import LaminaError, NotFound
+from lamina.layers.compression import PREFIX_SIZE, Decompressor, detect
+from lamina.layers.index import IndexBuilder, LayerIndex
+from lamina.layers.scan import MAX_LAYER
+from lamina.layers.tarheader import EntryType
+from lamina.streams import ByteSource, chunks_of
+
+
+class BuildContext:
+    """A context: `index` tells its files, `read` gives a small one whole."""
+
+    def __init__(self, file: BinaryIO, index: LayerIndex) -> None:
+        self._file = file
+        self.index = index
+
+    def read(self, path: str, limit: int) -> bytes:
+        """The content of a file of at most `limit` bytes. Raises NotFound, LaminaError."""
+        entry = self.index.get(path)
+        if entry is None or entry.type not in (EntryType.REGULAR, EntryType.HARD_LINK):
+            raise NotFound(f"{path}: no such file or directory")
+        if entry.size > limit or entry.sparse:
+            raise LaminaError(f"{path} is too large: {entry.size} bytes")
+        return os.pread(self._file.fileno(), entry.size, entry.offset)
+
+
+@contextlib.asynccontextmanager
+async def spooled(source: ByteSource, directory: Path) -> AsyncIterator[BuildContext]:
+    """The context in a tar of any compression, kept in `directory` (it exists) while it is used.
+
+    Raises CorruptData for what is no tar.
+    """
+    with tempfile.TemporaryFile(dir=directory) as file:
+        spool = _Spool(file)
+        async with contextlib.aclosing(chunks_of(source)) as chunks:
+            async for chunk in chunks:
+                await run_to_end(partial(spool.feed, chunk))
+        index = await run_to_end(spool.finish)
+        yield BuildContext(file, index)
+
+
+class _Spool:
+    """Takes a compressed tar apart; for use in a worker thread."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._index = IndexBuilder()
+        self._prefix = bytearray()
+        self._decompressor: Decompressor | None = None
+
+    def feed(self, data: bytes) -> None:
+        """Take the next bytes of the body."""
+        if self._decompressor is None:
+            self._prefix += data
+            if len(self._prefix) < PREFIX_SIZE:
+                return
+            data = self._begin()
+        self._take(data)
+
+    def finish(self) -> LayerIndex:
+        """Say that the body ends here."""
+        if self._decompressor is None:
+            self._take(self._begin())
+        assert self._decompressor is not None
+        if self._decompressor.size:
+            self._decompressor.close()
+        self._file.flush()
+        return self._index.finish()
+
+    def _begin(self) -> bytes:
+        beginning = bytes(self._prefix)
+        self._prefix.clear()
+        self._decompressor = Decompressor(detect(beginning), limit=MAX_LAYER)
+        return beginning
+
+    def _take(self, data: bytes) -> None:
+        assert self._decompressor is not None
+        for piece in self._decompressor.feed(data):
+            self._file.write(piece)
+            self._index.feed(piece)

@@ -1,0 +1,38 @@
+"""The Dockerfile of a build: where it is, and what a dockerd says if it is not good."""
+
+from lamina.build.context import BuildContext
+from lamina.dockerfile.ignore import clean
+from lamina.dockerfile.parser import parse
+from lamina.dockerfile.source import MAX_DOCKERFILE_SIZE, DockerfileError
+from lamina.dockerfile.stages import Dockerfile, divide
+from lamina.errors import InvalidParameter, LaminaError, NotFound
+
+_USUAL = ("Dockerfile", "dockerfile")
+
+
+def read_dockerfile(context: BuildContext, path: str) -> Dockerfile:
+    """The Dockerfile at `path` in the context, or under one of its usual names.
+
+    Raises LaminaError where there is none, InvalidParameter for one that is no Dockerfile.
+    """
+    names = (path,) if path else _USUAL
+    for name in names:
+        inside = clean("/" + name).lstrip("/") if not name.startswith("..") else ""
+        if clean(name) == ".." or clean(name).startswith("../"):
+            raise LaminaError(f"forbidden path outside the build context: {name} ()")
+        try:
+            raw = context.read(inside, MAX_DOCKERFILE_SIZE)
+        except NotFound:
+            continue
+        return _parse(raw, name)
+    raise LaminaError(f"Cannot locate specified Dockerfile: {names[0]}")
+
+
+def _parse(raw: bytes, name: str) -> Dockerfile:
+    if not raw:
+        raise InvalidParameter(f"the Dockerfile ({name}) cannot be empty")
+    try:
+        document = parse(raw)
+    except DockerfileError as error:
+        raise InvalidParameter(f"failed to parse {name}: {error}") from error
+    return divide(document)

@@ -1,0 +1,284 @@
+"""One stage: its steps one after another, each taken from the cache or made."""
+
+import hashlib
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from msgspec.structs import replace
+
+from lamina.build.cache import SharedSteps, StepCache, StepKey, comparable
+from lamina.build.comments import command_comment, comment_of, overridden
+from lamina.build.ledger import BuiltImage, Ledger
+from lamina.build.plan import PlannedStage
+from lamina.build.request import BuildRequest
+from lamina.build.transcript import Section
+from lamina.dockerfile import instructions as ins
+from lamina.dockerfile.buildargs import StageArguments
+from lamina.dockerfile.changes import ConfigEditor
+from lamina.dockerfile.shellwords import Expander, environment
+from lamina.dockerfile.source import DockerfileError
+from lamina.dockerfile.stages import parse_trigger
+from lamina.errors import NotImplementedHere
+from lamina.oci.config import ContainerConfig, Healthcheck, ImageConfig
+from lamina.oci.platform import Platform
+from lamina.progress import Report
+from lamina.records.catalogue import Layer
+
+DEFAULT_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageTools:
+    """What a stage works with."""
+
+    request: BuildRequest
+    ledger: Ledger
+    cache: StepCache
+    shared: SharedSteps
+    section: Section
+    report: Report
+    """For what is told at once, not in its turn."""
+    now: Callable[[], int]
+    version: str
+
+
+class StageBuilder:
+    """Builds one stage; `image` is the one so far, None while there is nothing."""
+
+    def __init__(
+        self,
+        planned: PlannedStage,
+        tools: StageTools,
+        arguments: StageArguments,
+        *,
+        escape: str,
+        platform: Platform,
+        base: BuiltImage | None,
+    ) -> None:
+        self._planned = planned
+        self._tools = tools
+        self._arguments = arguments
+        self._escape = escape
+        self._platform = platform
+        self.image = base
+        self.was_cached = False
+        """Whether the step before was taken from the cache."""
+        self._author = ""
+        self._cache_is_busted = False
+        self._secured = base
+        config = base.config.config if base is not None else ContainerConfig()
+        self._triggers = config.on_build or ()
+        self._editor = ConfigEditor(
+            _beginning(config), Expander(escape=escape), arguments=lambda: arguments.values
+        )
+        self._follow()
+
+    async def run_triggers(self) -> None:
+        """The ONBUILD instructions of the base, as a part of the FROM."""
+        if not self._triggers:
+            return
+        section = self._tools.section
+        await section.text(f"# Executing {len(self._triggers)} build trigger")
+        if len(self._triggers) > 1:
+            await section.text("s")
+        await section.text("\n")
+        for text in self._triggers:
+            await self.dispatch(parse_trigger(text, self._planned.stage.lines, escape=self._escape))
+
+    async def run_step(self, instruction: ins.Instruction, *, number: int, total: int) -> None:
+        """One step behind the FROM; `number` and `total` are of the whole build."""
+        section = self._tools.section
+        await section.text(f"Step {number}/{total} : {instruction.code}")
+        await section.text("\n")
+        await self.dispatch(instruction)
+        assert self.image is not None
+        await section.text(f" ---> {self.image.id.short}\n")
+
+    async def finish(self) -> None:
+        """The end of the stage: what it took from the cache stays until the build has ended."""
+        await self._secure()
+
+    async def dispatch(self, instruction: ins.Instruction) -> None:
+        """Make the instruction's change. Raises LaminaError."""
+        self.was_cached = False
+        match instruction:
+            case ins.Arg():
+                await self._arg(instruction)
+            case ins.Workdir():
+                await self._workdir(instruction)
+            case ins.Copy() | ins.Add() | ins.Run():
+                raise NotImplementedHere(f"lamina does not build {instruction.keyword} yet")
+            case _:
+                await self._configure(instruction)
+        self._follow()
+
+    # The steps.
+
+    async def _configure(self, instruction: ins.Instruction) -> None:
+        before = self._editor.config.healthcheck
+        expanded = self._editor.apply(instruction)
+        config = self._editor.config
+        match expanded:
+            case ins.Maintainer(maintainer=name):
+                self._author = name
+            case ins.Healthcheck(config=healthcheck):
+                if note := overridden(before):
+                    await self._tools.section.text(note)
+                inherited = _inherited(healthcheck, before)
+                self._editor.config = replace(config, healthcheck=inherited)
+            case _:
+                pass
+        if isinstance(expanded, ins.Cmd):
+            comment = command_comment(expanded, config.cmd or ())
+        elif isinstance(expanded, ins.Entrypoint):
+            if not expanded.command.words:
+                # The classic builder has none then, where a commit has an empty one.
+                self._editor.config = replace(config, entrypoint=None)
+            comment = command_comment(expanded, config.entrypoint or ())
+        else:
+            comment = comment_of(expanded)
+        await self._commit((*self._editor.shell, "#(nop) ", comment), self._no_layer)
+
+    async def _arg(self, instruction: ins.Arg) -> None:
+        expanded = []
+        for argument in instruction.arguments:
+            try:
+                one = argument.expanded(self._editor.expand)
+            except DockerfileError as error:
+                raise error.on(instruction.lines) from None
+            self._arguments.declare(one)
+            expanded.append(one)
+        comment = comment_of(ins.Arg(instruction.node, tuple(expanded)))
+        await self._commit((*self._editor.shell, "#(nop) ", comment), self._no_layer)
+
+    async def _workdir(self, instruction: ins.Workdir) -> None:
+        self._editor.apply(instruction)
+        comment = f"#(nop) WORKDIR {self._editor.config.working_dir}"
+        await self._commit((*self._editor.shell, comment), self._no_layer)
+
+    async def _no_layer(self) -> Layer | None:
+        return None
+
+    # What all steps have in common.
+
+    async def _commit(
+        self, command: tuple[str, ...], make_layer: Callable[[], Awaitable[Layer | None]]
+    ) -> None:
+        """One step that dockerd makes in a container of its own."""
+        config = self._editor.config
+        # A container's configuration is merged with its image's, which leaves a map where none was.
+        labels = config.labels if self.image is None else config.labels or {}
+        step = replace(config, cmd=command, labels=labels)
+        if await self._take_from_cache(step):
+            return
+        created, container = self._moment(step)
+        section, request = self._tools.section, self._tools.request
+        await section.text(f" ---> Running in {container[:12]}\n")
+
+        async def work() -> BuiltImage:
+            layer = await make_layer()
+            return self._derived(
+                replace(step, hostname=container[:12]), layer, created, container=container
+            )
+
+        await self._make(step, work)
+        if request.remove or request.remove_always:
+            await section.text(f"Removing intermediate container {container[:12]}\n")
+
+    async def _take_from_cache(self, step: ContainerConfig) -> bool:
+        if self._cache_is_busted:
+            return False
+        found = await self._tools.cache.find(self.image, step)
+        if found is None:
+            self._cache_is_busted = True
+            return False
+        await self._use(found)
+        return True
+
+    async def _use(self, image: BuiltImage) -> None:
+        self.image = image
+        self.was_cached = True
+        await self._tools.section.text(" ---> Using cache\n")
+
+    async def _make(self, step: ContainerConfig, work: Callable[[], Awaitable[BuiltImage]]) -> None:
+        await self._secure()
+        if self._tools.request.nocache:
+            self.image = await work()
+        else:
+            self.image, self.was_cached = await self._tools.shared.run(self._key(step), work)
+
+    def _key(self, step: ContainerConfig) -> StepKey:
+        parent = "" if self.image is None else str(self.image.id)
+        rest = f"{self._platform} {self._tools.request.created} {self._author}"
+        return parent, comparable(step), rest
+
+    async def _secure(self) -> None:
+        if self.image is not None and self.image is not self._secured:
+            await self._tools.ledger.secure(self.image)
+            self._secured = self.image
+
+    def _moment(self, step: ContainerConfig) -> tuple[datetime, str]:
+        """When the step is made, and the ID of the container that it would be made in.
+
+        With a given time both are always the same.
+        """
+        request = self._tools.request
+        epoch = request.epoch
+        now = self._tools.now() if epoch is None else epoch * 1_000_000_000
+        created = _EPOCH + timedelta(microseconds=now // 1000)
+        parent = "" if self.image is None else str(self.image.id)
+        name = hashlib.sha256(f"{parent} {now} ".encode() + comparable(step))
+        return created, name.hexdigest()
+
+    def _derived(
+        self,
+        step: ContainerConfig,
+        layer: Layer | None,
+        created: datetime,
+        *,
+        container: str = "",
+    ) -> BuiltImage:
+        parent = self.image
+        base = ImageConfig.build(platform=self._platform, created=created)
+        config = (base if parent is None else parent.config).derive(
+            created=created,
+            created_by=" ".join(step.cmd or ()),
+            layer=None if layer is None else layer.diff_id,
+            config=self._editor.config,
+            container_config=step,
+            container=container,
+            author=self._author,
+            docker_version=self._tools.version,
+        )
+        layers = () if parent is None else parent.layers
+        return BuiltImage(config, layers if layer is None else (*layers, layer), parent)
+
+    def _follow(self) -> None:
+        """Let the configuration name the image that it now belongs to."""
+        image = "" if self.image is None else str(self.image.id)
+        self._editor.config = replace(self._editor.config, image=image)
+
+
+def _beginning(config: ContainerConfig) -> ContainerConfig:
+    """The configuration with which a stage begins whose base has `config`."""
+    env = config.env or ()
+    if "PATH" not in environment(env):
+        env = (*env, f"PATH={DEFAULT_PATH}")
+    return replace(config, env=env, open_stdin=False, stdin_once=False, on_build=None)
+
+
+def _inherited(healthcheck: Healthcheck, before: Healthcheck | None) -> Healthcheck:
+    """What is not said is as before."""
+    if before is None:
+        return healthcheck
+    return Healthcheck(
+        test=healthcheck.test or before.test,
+        interval=healthcheck.interval or before.interval,
+        timeout=healthcheck.timeout or before.timeout,
+        start_period=healthcheck.start_period or before.start_period,
+        start_interval=healthcheck.start_interval or before.start_interval,
+        retries=healthcheck.retries or before.retries,
+    )

@@ -1,0 +1,93 @@
+"""`image_build`: the parameters of a build, read, and the build begun."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from lamina.build.builder import BuildParts, build_image
+from lamina.build.request import BuildRequest, RunSettings, parse_tags
+from lamina.engine.creating import parse_auth
+from lamina.errors import InvalidParameter
+from lamina.image_api import RegistryAuth, RegistryConfig
+from lamina.models import ImageBuildOutput
+from lamina.oci.platform import Platform
+from lamina.progress import Operation, Report
+from lamina.registry.credentials import AuthConfig, decode_map, registry_of, unpack
+from lamina.streams import ByteSource
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildParameters:
+    """What a caller gave, as it was given."""
+
+    dockerfile: str
+    remote: str
+    tags: Sequence[str]
+    target: str
+    platform: str
+    arguments: Mapping[str, str | None]
+    labels: Mapping[str, str]
+    quiet: bool
+    nocache: bool
+    pull: bool
+    remove: bool
+    remove_always: bool
+    squash: bool
+    cache_from: Sequence[str]
+    outputs: Sequence[ImageBuildOutput]
+    run: RunSettings
+    registry_config: RegistryConfig
+    registry_auth: RegistryAuth
+    secrets: Mapping[str, bytes | os.PathLike[str]]
+    ssh: Mapping[str, os.PathLike[str]]
+
+    def checked(self) -> BuildRequest:
+        """The request that they mean. Raises InvalidParameter."""
+        return BuildRequest(
+            dockerfile=self.dockerfile,
+            remote=self.remote,
+            tags=parse_tags(self.tags),
+            target=self.target,
+            platform=Platform.parse(self.platform) if self.platform else None,
+            arguments=dict(self.arguments),
+            labels=dict(self.labels),
+            quiet=self.quiet,
+            nocache=self.nocache,
+            pull=self.pull,
+            remove=self.remove,
+            remove_always=self.remove_always,
+            squash=self.squash,
+            cache_from=tuple(self.cache_from),
+            outputs=tuple(self.outputs),
+            run=self.run,
+            credentials=_credentials(self.registry_config),
+            default_credentials=parse_auth(self.registry_auth),
+            secrets=dict(self.secrets),
+            ssh=dict(self.ssh),
+        )
+
+
+def build_operation(
+    parts: BuildParts, parameters: BuildParameters, body: ByteSource | None
+) -> Operation[str]:
+    """A build that begins when it is iterated or awaited."""
+
+    async def work(report: Report) -> str:
+        return await build_image(parts, parameters.checked(), body, report=report)
+
+    return Operation(work)
+
+
+def _credentials(given: RegistryConfig) -> dict[str, AuthConfig]:
+    """Credentials by registry; what has no sense is left out, as a dockerd does it."""
+    try:
+        if isinstance(given, str):
+            return decode_map(given)
+        return {
+            registry_of(key): unpack(msgspec.convert(dict(value), AuthConfig))
+            for key, value in given.items()
+        }
+    except (InvalidParameter, msgspec.ValidationError):
+        return {}

@@ -1,0 +1,110 @@
+"""Builds on two engines, and what of them must be equal: every message, every step's image."""
+
+import io
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from lamina.errors import LaminaError
+from lamina.image_api import ImageApi
+from lamina.models import ImageInspect
+from lamina.progress import Aux, StreamText
+from tests.conformance.engines import EngineApi, load
+from tests.real.images import busybox_image, tar_of
+
+Parameters = Mapping[str, Any]
+
+_IDS = re.compile(r"(?:sha256:)?\b[0-9a-f]{64}\b|\b[0-9a-f]{12}\b")
+
+
+class Ids:
+    """Numbers IDs in the order in which they are first seen."""
+
+    def __init__(self) -> None:
+        self._seen: dict[str, str] = {}
+
+    def hide(self, text: str) -> str:
+        return _IDS.sub(self._number, text)
+
+    def _number(self, match: re.Match[str]) -> str:
+        short = match[0].removeprefix("sha256:")[:12]
+        name = self._seen.setdefault(short, f"<{len(self._seen)}>")
+        return f"{name}…" if len(match[0]) > 12 else name
+
+
+def context(dockerfile: str, files: Mapping[str, str] | None = None) -> io.BytesIO:
+    """A context with a Dockerfile."""
+    members = {"Dockerfile": dockerfile, **(files or {})}
+    return io.BytesIO(tar_of({name: text.encode() for name, text in members.items()}))
+
+
+async def with_busybox(api: ImageApi) -> None:
+    await load(api, busybox_image(), "busybox:latest")
+
+
+async def transcript(
+    api: ImageApi, body: io.BytesIO, ids: Ids, parameters: Parameters
+) -> tuple[list[str], str]:
+    """What a build says, with its error as the last line, and the ID of the result."""
+    said = []
+    operation = api.image_build(input_stream=body, **parameters)
+    try:
+        async for event in operation:
+            if isinstance(event, StreamText):
+                said.append(ids.hide(event.text))
+            elif isinstance(event, Aux):
+                said.append(ids.hide(str(event.value)))
+    except LaminaError as error:
+        return [*said, f"{getattr(error, 'code', 0)} {ids.hide(str(error))}"], ""
+    return said, operation.result
+
+
+async def family(api: EngineApi, image_id: str, ids: Ids) -> list[dict[str, Any]]:
+    """An image and its parents, youngest first, and the history of the youngest."""
+    images = []
+    wanted = image_id
+    while wanted:
+        image = await api.image_inspect(wanted)
+        images.append(_comparable(image, ids))
+        wanted = image.parent
+    history = [
+        {
+            "by": item.created_by,
+            "size": item.size,
+            "tags": item.tags,
+            "known": item.id != "<missing>",
+            "comment": item.comment,
+        }
+        for item in await api.image_history(image_id)
+    ]
+    return [*images, *history]
+
+
+def _comparable(image: ImageInspect, ids: Ids) -> dict[str, Any]:
+    value: dict[str, Any] = msgspec.to_builtins(image)
+    left_out = ("GraphDriver", "Metadata", "Created", "DockerVersion", "RepoTags", "Size")
+    for name in (*left_out, "VirtualSize"):
+        value.pop(name, None)
+    layers = value.pop("RootFS").get("Layers") or []
+    text = ids.hide(msgspec.json.encode(value, order="sorted").decode())
+    return {**msgspec.json.decode(text), "layers": len(layers)}
+
+
+async def built(
+    api: EngineApi,
+    dockerfile: str,
+    parameters: Parameters | None = None,
+    *,
+    files: Mapping[str, str] | None = None,
+) -> object:
+    """A build, and the same once more: what is said, and what is made."""
+    ids = Ids()
+    first, image_id = await transcript(api, context(dockerfile, files), ids, parameters or {})
+    if not image_id:
+        return first
+    made = await family(api, image_id, ids)
+    again, same = await transcript(api, context(dockerfile, files), ids, parameters or {})
+    assert same == image_id
+    return first, made, again

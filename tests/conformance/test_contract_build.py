@@ -1,0 +1,91 @@
+"""Builds, through the same interface on three backends: streams, histories and configurations."""
+
+from typing import Any
+
+import pytest
+
+from tests.conformance.builds import built, with_busybox
+from tests.conformance.engines import Backend, EngineApi
+
+EVERY_SETTING = r"""
+ARG BASE=busybox
+FROM ${BASE}
+ENV A=1 B="x y"
+env e="a  b" f=
+LABEL l="${A} v" m='s'
+CMD echo $A
+CMD [ "x",  "y\"z", "é" ]
+ENTRYPOINT ["e"]
+ENTRYPOINT sh \
+   y
+EXPOSE 80 53/udp 90-92
+VOLUME /data /b
+VOLUME ["/a b"]
+ARG q=5
+ARG r
+USER nobody:${q}
+SHELL ["/bin/ash", "-c"]
+STOPSIGNAL 9
+HEALTHCHECK --interval=5s --retries=3 CMD true
+HEALTHCHECK --timeout=1m30s CMD ["a", "b c"]
+HEALTHCHECK NONE
+MAINTAINER me <me@example.com>
+ONBUILD RUN x
+CMD []
+"""
+
+CORPUS: dict[str, tuple[str, dict[str, Any]]] = {
+    "every setting": (
+        EVERY_SETTING,
+        {
+            "buildargs": {"q": "7", "null": None, "HTTP_PROXY": "p"},
+            "labels": {"k": "v", "a": '"$A"'},
+            "t": ["built:1", "other/built", "built:1"],
+        },
+    ),
+    "from scratch": ("FROM scratch\nENV a=b\nENTRYPOINT []\nCMD x", {}),
+    "nothing but a base": ("FROM busybox", {"t": ["same:1"]}),
+    "nothing at all": ("FROM scratch", {}),
+    "stages": (
+        "FROM busybox AS one\nENV a=b\nFROM one AS Two\nENTRYPOINT y\nFROM TWO\nENV d=$c$a",
+        {},
+    ),
+    "a target": ("FROM busybox AS one\nENV a=b\nFROM one AS two\nENV c=d", {"target": "one"}),
+    "quiet": ("FROM busybox\nENV a=quiet", {"q": True}),
+    "quiet and wrong": ("FROM busybox\nENV a=quiet\nENV b=${b:?no}", {"q": True}),
+    "containers stay": ("FROM busybox\nENV a=stay", {"rm": False}),
+    "a variable that must be": ("FROM busybox\nENV a=${b:?no}", {}),
+    "no base": ("FROM ${x}", {}),
+    "a bad base": ("FROM Bad", {}),
+    "a bad port": ("FROM busybox\nEXPOSE x", {}),
+    "no instructions": ("# nothing\n", {}),
+    "empty": ("", {}),
+    "no stage": ("ENV a=b", {}),
+    "half an instruction": ("FROM busybox\nENV a", {}),
+    "a bad platform": ("FROM busybox", {"platform": "x/y/z/w"}),
+    "another Dockerfile": ("FROM busybox", {"dockerfile": "other"}),
+    "a Dockerfile outside": ("FROM busybox", {"dockerfile": "../x"}),
+    "a bad tag": ("FROM busybox", {"t": ["Bad:1"]}),
+    "a tag with a digest": ("FROM busybox", {"t": ["a@sha256:" + "0" * 64]}),
+}
+
+
+@pytest.mark.parametrize("name", CORPUS)
+async def test_builds(backend: Backend, name: str) -> None:
+    dockerfile, parameters = CORPUS[name]
+
+    async def scenario(api: EngineApi) -> object:
+        await with_busybox(api)
+        return await built(api, dockerfile, parameters)
+
+    await backend.agrees(scenario)
+
+
+async def test_the_triggers_of_a_base(backend: Backend) -> None:
+    async def scenario(api: EngineApi) -> object:
+        await with_busybox(api)
+        base = "FROM busybox\nONBUILD ENV o=1\nONBUILD LABEL p=$o"
+        first = await built(api, base, {"t": ["base"]})
+        return first, await built(api, "FROM base\nENV after=$o")
+
+    await backend.agrees(scenario)
