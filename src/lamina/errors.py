@@ -15,6 +15,8 @@ it keep working. Errors carry their data as attributes and know nothing of HTTP:
     ├── Forbidden                   you may not
     ├── NotFound
     │   ├── ImageNotFound
+    │   ├── ContainerNotFound
+    │   ├── ExecNotFound
     │   └── BlobNotFound
     ├── Conflict                    not while something else stands in the way
     ├── NotImplementedHere
@@ -36,10 +38,12 @@ __all__ = [
     "BlobNotFound",
     "CommandFailed",
     "Conflict",
+    "ContainerNotFound",
     "CorruptData",
     "DigestMismatch",
     "DigestValue",
     "EngineError",
+    "ExecNotFound",
     "Forbidden",
     "ImageNotFound",
     "InvalidArchive",
@@ -159,6 +163,22 @@ class ImageNotFound(NotFound):
     def __init__(self, name: str) -> None:
         super().__init__(f"No such image: {name}")
         self.name = name
+
+
+class ContainerNotFound(NotFound):
+    """No container has the `name`, which may also be an ID or the beginning of one."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"No such container: {name}")
+        self.name = name
+
+
+class ExecNotFound(NotFound):
+    """No command that was made to run in a container has this `id`."""
+
+    def __init__(self, id: str) -> None:
+        super().__init__(f"No such exec instance: {id}")
+        self.id = id
 
 
 class BlobNotFound(NotFound):

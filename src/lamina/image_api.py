@@ -17,6 +17,7 @@ from lamina.models import (
     BuildPruneResponse,
     BuildUlimit,
     HistoryResponseItem,
+    IdResponse,
     ImageBuildOutput,
     ImageDeleteResponseItem,
     ImageInspect,
@@ -24,6 +25,7 @@ from lamina.models import (
     ImageSearchResponseItem,
     ImageSummary,
 )
+from lamina.oci.containerconfig import ContainerConfig
 from lamina.progress import Operation
 from lamina.streams import ByteSource, ByteStream
 
@@ -48,7 +50,28 @@ RegistryConfig = str | Mapping[str, Mapping[str, str]]
 
 
 class ImageApi(Protocol):
-    """The operations on images that need no container; the rest is to come."""
+    """The operations on images."""
+
+    async def image_commit(
+        self,
+        container: str,
+        *,
+        repo: str = "",
+        tag: str = "",
+        comment: str = "",
+        author: str = "",
+        pause: bool = True,
+        changes: Sequence[str] = (),
+        container_config: ContainerConfig | None = None,
+    ) -> IdResponse:
+        """Make an image of a container's files and configuration; the result is the image's ID.
+
+        `repo` and `tag` name the image, `changes` are Dockerfile instructions, `pause` holds a
+        running container up meanwhile. `container_config` takes the place of the container's own
+        configuration, which fills in what it leaves empty.
+        Raises ContainerNotFound, InvalidParameter (reference, change), Conflict (being removed).
+        """
+        ...
 
     async def build_prune(
         self,

@@ -4,7 +4,7 @@ import asyncio
 import os
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, NamedTuple, Protocol
 
 CHUNK_SIZE = 1 << 20
 """Bytes read at a time from a file: large enough that a thread hop costs little beside it."""
@@ -22,6 +22,16 @@ class ByteStream(Protocol):
         ...
 
     def __aiter__(self) -> AsyncIterator[bytes]: ...
+
+
+class Frame(NamedTuple):
+    """Bytes that a process wrote, and to which of its streams.
+
+    `stream` is 1 for stdout and 2 for stderr; all that a terminal shows is stdout.
+    """
+
+    stream: int
+    data: bytes
 
 
 async def chunks_of(source: ByteSource) -> AsyncGenerator[bytes, None]:

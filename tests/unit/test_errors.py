@@ -6,9 +6,11 @@ import pytest
 from lamina import errors
 from lamina.errors import (
     BlobNotFound,
+    ContainerNotFound,
     CorruptData,
     DigestMismatch,
     EngineError,
+    ExecNotFound,
     ImageNotFound,
     InvalidManifest,
     InvalidParameter,
@@ -28,6 +30,8 @@ B = Digest.of(b"b")
     ("error", "message"),
     [
         (ImageNotFound("busybox:latest"), "No such image: busybox:latest"),
+        (ContainerNotFound("c"), "No such container: c"),
+        (ExecNotFound("e"), "No such exec instance: e"),
         (BlobNotFound(A), f"blob {A} not found"),
         (DigestMismatch(A, B), f"digest mismatch: expected {A}, got {B}"),
         (SizeMismatch(3, 4), "size mismatch: expected 3 bytes, got 4"),
@@ -51,6 +55,8 @@ def test_an_error_keeps_its_message_and_data_through_copies(
     [
         (InvalidReference(), InvalidParameter),
         (ImageNotFound("a"), NotFound),
+        (ContainerNotFound("c"), NotFound),
+        (ExecNotFound("e"), NotFound),
         (BlobNotFound(A), NotFound),
         (UnsupportedMediaType(""), CorruptData),
         (InvalidManifest(""), CorruptData),

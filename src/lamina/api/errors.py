@@ -6,7 +6,9 @@ of its nearest ancestor in it, and 500 where there is none.
 
 from lamina.errors import (
     Conflict,
+    ContainerNotFound,
     EngineError,
+    ExecNotFound,
     Forbidden,
     ImageNotFound,
     InvalidFilter,
@@ -32,6 +34,8 @@ _STATUSES: dict[type[LaminaError], int] = {
 _CLASSES = {status: error for error, status in _STATUSES.items()}
 
 _NO_SUCH_IMAGE = "No such image: "
+_NO_SUCH_CONTAINER = "No such container: "
+_NO_SUCH_EXEC = "No such exec instance: "
 _BAD_REFERENCES = (
     "invalid reference format",
     "invalid repository name",
@@ -54,11 +58,16 @@ def status_of(error: BaseException) -> int:
 def error_of(status: int, message: str) -> LaminaError:
     """The error that an engine meant by `status` and `message`.
 
-    The message tells a missing image from other missing things, and bad references and filters from
-    other bad parameters; a status without a class of its own becomes an `EngineError`.
+    The message tells missing images, containers and execs from other missing things, and bad
+    references and filters from other bad parameters; a status without a class of its own becomes
+    an `EngineError`.
     """
     if status == 404 and _NO_SUCH_IMAGE in message:
         return _missing_image(message)
+    if status == 404 and message.startswith(_NO_SUCH_CONTAINER):
+        return ContainerNotFound(message.removeprefix(_NO_SUCH_CONTAINER))
+    if status == 404 and message.startswith(_NO_SUCH_EXEC):
+        return ExecNotFound(message.removeprefix(_NO_SUCH_EXEC))
     if status == 400 and message.startswith(_BAD_REFERENCES):
         return InvalidReference(message)
     if status == 400 and message[:14].lower() == "invalid filter":

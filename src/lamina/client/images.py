@@ -19,6 +19,7 @@ from lamina.models import (
     BuildPruneResponse,
     BuildUlimit,
     HistoryResponseItem,
+    IdResponse,
     ImageBuildOutput,
     ImageDeleteResponseItem,
     ImageInspect,
@@ -26,6 +27,7 @@ from lamina.models import (
     ImageSearchResponseItem,
     ImageSummary,
 )
+from lamina.oci.containerconfig import ContainerConfig
 from lamina.progress import Aux, Event, Operation, Report, StatusLine, StreamText
 from lamina.streams import ByteSource, ByteStream
 
@@ -146,6 +148,30 @@ class ImageCalls:
             return image_id
 
         return Operation(work)
+
+    async def image_commit(
+        self,
+        container: str,
+        *,
+        repo: str = "",
+        tag: str = "",
+        comment: str = "",
+        author: str = "",
+        pause: bool = True,
+        changes: Sequence[str] = (),
+        container_config: ContainerConfig | None = None,
+    ) -> IdResponse:
+        """Make an image of a container's files and configuration."""
+        params: Parameters = {
+            "container": container,
+            **_given(repo=repo, tag=tag, comment=comment, author=author),
+            "pause": "1" if pause else "0",
+            "changes": list(changes),
+        }
+        config = None if container_config is None else msgspec.json.encode(container_config)
+        return replies.committed(
+            await self._connection.fetch("POST", "/commit", params, json=config)
+        )
 
     def image_create(
         self,

@@ -12,6 +12,7 @@ from lamina.models import (
     DistributionInspect,
     EventMessage,
     HistoryResponseItem,
+    IdResponse,
     ImageDeleteResponseItem,
     ImageInspect,
     ImagePruneResponse,
@@ -50,6 +51,11 @@ def inspect(raw: bytes) -> ImageInspect:
 def history(raw: bytes) -> list[HistoryResponseItem]:
     """The body of ``GET /images/{name}/history``."""
     return _read(raw, list[HistoryResponseItem])
+
+
+def committed(raw: bytes) -> IdResponse:
+    """The body of ``POST /commit``."""
+    return _read(raw, IdResponse)
 
 
 def deleted(raw: bytes) -> list[ImageDeleteResponseItem]:

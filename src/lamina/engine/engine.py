@@ -29,7 +29,7 @@ from lamina.engine.system import (
 )
 from lamina.engine.tagging import tag_image
 from lamina.engine.watching import watch_events
-from lamina.errors import BlobNotFound, Conflict
+from lamina.errors import BlobNotFound, Conflict, NotImplementedHere
 from lamina.image_api import (
     Filters,
     MetaHeaders,
@@ -44,6 +44,7 @@ from lamina.models import (
     DistributionInspect,
     EventMessage,
     HistoryResponseItem,
+    IdResponse,
     ImageBuildOutput,
     ImageDeleteResponseItem,
     ImageInspect,
@@ -56,6 +57,7 @@ from lamina.models import (
     SystemVersion,
 )
 from lamina.oci.config import ImageConfig
+from lamina.oci.containerconfig import ContainerConfig
 from lamina.oci.digest import Digest
 from lamina.oci.platform import Platform, host
 from lamina.progress import Operation
@@ -265,6 +267,21 @@ class Engine:
             ssh=ssh or {},
         )
         return build_operation(self._builds, wanted, input_stream)
+
+    async def image_commit(
+        self,
+        container: str,  # noqa: ARG002
+        *,
+        repo: str = "",  # noqa: ARG002
+        tag: str = "",  # noqa: ARG002
+        comment: str = "",  # noqa: ARG002
+        author: str = "",  # noqa: ARG002
+        pause: bool = True,  # noqa: ARG002
+        changes: Sequence[str] = (),  # noqa: ARG002
+        container_config: ContainerConfig | None = None,  # noqa: ARG002
+    ) -> IdResponse:
+        """Make an image of a container."""
+        raise NotImplementedHere("lamina does not implement committing containers yet")
 
     def image_create(
         self,

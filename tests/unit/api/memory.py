@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from lamina.errors import (
     CommandFailed,
     Conflict,
+    ContainerNotFound,
     Forbidden,
     ImageNotFound,
     InvalidArchive,
@@ -28,6 +29,7 @@ from lamina.models import (
     EventActor,
     EventMessage,
     HistoryResponseItem,
+    IdResponse,
     ImageDeleteResponseItem,
     ImageInspect,
     ImagePruneResponse,
@@ -39,6 +41,7 @@ from lamina.models import (
     SystemVersion,
     VersionComponent,
 )
+from lamina.oci.containerconfig import ContainerConfig
 from lamina.progress import Aux, LayerProgress, Operation, Report, StatusLine, StreamText
 from lamina.streams import ByteSource, ByteStream, chunks_of
 
@@ -135,6 +138,28 @@ class MemoryEngine:
             return image.id
 
         return Operation(work)
+
+    async def image_commit(
+        self,
+        container: str,
+        *,
+        repo: str = "",
+        tag: str = "",
+        comment: str = "",
+        author: str = "",
+        pause: bool = True,
+        changes: Sequence[str] = (),
+        container_config: ContainerConfig | None = None,
+    ) -> IdResponse:
+        self.calls.append(
+            (
+                "image_commit",
+                (container, repo, tag, comment, author, pause, list(changes), container_config),
+            )
+        )
+        if container == "gone":
+            raise ContainerNotFound(container)
+        return IdResponse(id="sha256:c0")
 
     def image_create(
         self,

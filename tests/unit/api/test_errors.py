@@ -3,8 +3,10 @@ import pytest
 from lamina.api.errors import error_of, status_of
 from lamina.errors import (
     Conflict,
+    ContainerNotFound,
     CorruptData,
     EngineError,
+    ExecNotFound,
     Forbidden,
     ImageNotFound,
     InvalidArchive,
@@ -46,6 +48,8 @@ def test_a_class_has_the_status_of_its_nearest_ancestor(error: BaseException, st
     [
         (404, "No such image: x:latest", ImageNotFound),
         (404, "no such image: x: No such image: x:latest", ImageNotFound),
+        (404, "No such container: x", ContainerNotFound),
+        (404, "No such exec instance: x", ExecNotFound),
         (404, "page not found", NotFound),
         (400, "invalid reference format", InvalidReference),
         (400, "invalid tag format", InvalidReference),

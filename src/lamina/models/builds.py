@@ -1,0 +1,42 @@
+"""Builds and their cache, as the Engine API tells of them."""
+
+import msgspec
+
+from lamina.models.base import Model
+
+
+class BuildPruneResponse(Model, kw_only=True):
+    """``POST /build/prune``; ``caches_deleted`` is None if nothing was pruned."""
+
+    caches_deleted: list[str] | None = None
+    space_reclaimed: int = 0
+
+
+class BuildCache(Model, kw_only=True):
+    """One record of the build cache, as ``GET /system/df`` lists it (schema BuildCache). Bytes."""
+
+    id: str = msgspec.field(name="ID")
+    parents: list[str] | None = None
+    type: str
+    description: str = ""
+    in_use: bool = False
+    shared: bool = False
+    size: int = 0
+    created_at: str
+    last_used_at: str | None = None
+    usage_count: int = 0
+
+
+class ImageBuildOutput(Model, kw_only=True):
+    """Where a build's result is to go: one of the parameter ``outputs``."""
+
+    type: str
+    attrs: dict[str, str] | None = None
+
+
+class BuildUlimit(Model, kw_only=True):
+    """A limit of the processes that a build runs (schema Ulimit): one of ``ulimits``."""
+
+    name: str
+    hard: int = 0
+    soft: int = 0
