@@ -4,22 +4,28 @@ import asyncio
 import io
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from lamina.build.bases import BaseImages
 from lamina.build.cache import LocalCache, NoCache, SharedSteps, SourceCache, StepCache
+from lamina.build.cache_mounts import CacheMounts
 from lamina.build.context import BuildContext, spooled
 from lamina.build.ledger import BuiltImage, Ledger
+from lamina.build.mounts import FileTree, MountMaker
 from lamina.build.plan import BuildPlan, PlannedStage, declared_names, plan_build
 from lamina.build.request import BuildRequest
+from lamina.build.running import Runner
 from lamina.build.source import read_dockerfile
 from lamina.build.stage import StageBuilder, StageTools
 from lamina.build.telling import StepTeller
-from lamina.build.transcript import Transcript
+from lamina.build.transcript import Section, Transcript
 from lamina.dockerfile.buildargs import BuildArguments, platform_arguments
 from lamina.errors import LaminaError
 from lamina.oci.platform import Platform, host
 from lamina.progress import Aux, Report, StreamText
+from lamina.runtime.layer_sources import sources_of
+from lamina.runtime.workshop import Workshop
 from lamina.streams import ByteSource
 from lamina.transfer.remotes import Remotes
 from lamina.transfer.resources import Resources
@@ -33,6 +39,10 @@ class BuildParts:
     remotes: Remotes
     directory: Path
     version: str
+    workshop: Workshop
+    caches: CacheMounts
+    allow_insecure: bool = False
+    """Whether ``RUN --security=insecure`` is allowed."""
     shared: SharedSteps = field(default_factory=SharedSteps)
 
 
@@ -54,7 +64,8 @@ async def build_image(
             dockerfile, target=request.target, arguments=arguments, labels=request.labels
         )
         quiet = _Quiet(report) if request.quiet else None
-        build = _Build(parts, request, plan, wanted, quiet.hold if quiet else report)
+        told = quiet.hold if quiet else report
+        build = _Build(parts, request, plan, context, platform=wanted, report=told)
         try:
             async with parts.resources.incoming() as coming:
                 result = await build.run(Ledger(parts.resources, coming))
@@ -82,9 +93,12 @@ class _Build:
         parts: BuildParts,
         request: BuildRequest,
         plan: BuildPlan,
+        context: BuildContext,
+        *,
         platform: Platform,
         report: Report,
     ) -> None:
+        self._context = context
         self._parts = parts
         self._request = request
         self._plan = plan
@@ -136,6 +150,7 @@ class _Build:
         self._results = {one.stage.index: loop.create_future() for one in self._plan.stages}
         await self._transcript.go_on()
         failures: list[tuple[int, Exception]] = []
+        runner = self._runner(ledger)
 
         async def build(place: int, planned: PlannedStage) -> None:
             section = self._transcript.sections[place]
@@ -146,6 +161,8 @@ class _Build:
                 shared=self._parts.shared,
                 section=section,
                 report=self._report,
+                runner=runner,
+                trees=partial(self._tree, bases, planned, section),
                 now=self._parts.resources.now,
                 version=self._parts.version,
             )
@@ -207,6 +224,7 @@ class _Build:
             await section.text(f" ---> {shown}\n")
             for offset, instruction in enumerate(planned.steps, 1):
                 async with steps.telling(offset) as told:
+                    builder.step_id = told.id
                     await builder.run_step(instruction, number=number + offset, total=plan.total)
                     told.is_cached = builder.was_cached
             await builder.finish()
@@ -234,6 +252,43 @@ class _Build:
             platform=platform if is_asked else None,
             report=tools.section.tell,
         )
+
+    def _runner(self, ledger: Ledger) -> Runner:
+        parts, request = self._parts, self._request
+        maker = MountMaker(
+            parts.workshop,
+            parts.caches,
+            directory=parts.directory,
+            secrets=request.secrets,
+            agents=request.ssh,
+        )
+        return Runner(
+            parts.resources,
+            parts.workshop,
+            ledger,
+            request,
+            maker,
+            allow_insecure=parts.allow_insecure,
+        )
+
+    async def _tree(
+        self, bases: BaseImages, planned: PlannedStage, section: Section, name: str
+    ) -> tuple[FileTree, str]:
+        """The files that ``from=name`` means in a stage, and a name for their content."""
+        if not name:
+            return FileTree("the build context", (self._context.source(),)), str(
+                self._context.digest
+            )
+        stage = self._plan.dockerfile.find(name, before=planned.stage.index)
+        if stage is not None:
+            image = await asyncio.shield(self._results[stage.index])
+        else:
+            image = await bases.get(name, platform=planned.platform, report=section.tell)
+        if image is None:
+            return FileTree(name, ()), "scratch"
+        chain = image.config.chain_ids
+        layers = sources_of(image.layers, self._parts.resources.blobs)
+        return FileTree(name, tuple(layers)), str(chain[-1]) if chain else "scratch"
 
 
 class _Quiet:

@@ -1,9 +1,10 @@
 """The files a build may use: a tar, kept in a file without a name and indexed as it comes."""
 
 import contextlib
+import hashlib
 import os
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO
@@ -14,15 +15,34 @@ from lamina.layers.compression import PREFIX_SIZE, Decompressor, detect
 from lamina.layers.index import IndexBuilder, LayerIndex
 from lamina.layers.scan import MAX_LAYER
 from lamina.layers.tarheader import EntryType
-from lamina.streams import ByteSource, chunks_of
+from lamina.oci.digest import Digest
+from lamina.snapshots.store import LayerSource
+from lamina.streams import CHUNK_SIZE, ByteSource, chunks_of
 
 
 class BuildContext:
     """A context: `index` tells its files, `read` gives a small one whole."""
 
-    def __init__(self, file: BinaryIO, index: LayerIndex) -> None:
+    def __init__(self, file: BinaryIO, index: LayerIndex, digest: Digest) -> None:
         self._file = file
         self.index = index
+        self.digest = digest
+        """Of the uncompressed tar."""
+
+    def source(self) -> LayerSource:
+        """The files as a layer that can be unpacked."""
+
+        @contextlib.contextmanager
+        def opened() -> Iterator[Iterator[bytes]]:
+            yield self._pieces()
+
+        return LayerSource(self.digest, opened)
+
+    def _pieces(self) -> Iterator[bytes]:
+        offset = 0
+        while piece := os.pread(self._file.fileno(), CHUNK_SIZE, offset):
+            offset += len(piece)
+            yield piece
 
     def read(self, path: str, limit: int) -> bytes:
         """The content of a file of at most `limit` bytes. Raises NotFound, LaminaError."""
@@ -46,7 +66,7 @@ async def spooled(source: ByteSource, directory: Path) -> AsyncIterator[BuildCon
             async for chunk in chunks:
                 await run_to_end(partial(spool.feed, chunk))
         index = await run_to_end(spool.finish)
-        yield BuildContext(file, index)
+        yield BuildContext(file, index, spool.digest)
 
 
 class _Spool:
@@ -55,8 +75,14 @@ class _Spool:
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
         self._index = IndexBuilder()
+        self._hasher = hashlib.sha256()
         self._prefix = bytearray()
         self._decompressor: Decompressor | None = None
+
+    @property
+    def digest(self) -> Digest:
+        """The digest of the uncompressed tar so far."""
+        return Digest.from_hasher(self._hasher)
 
     def feed(self, data: bytes) -> None:
         """Take the next bytes of the body."""
@@ -87,4 +113,5 @@ class _Spool:
         assert self._decompressor is not None
         for piece in self._decompressor.feed(data):
             self._file.write(piece)
+            self._hasher.update(piece)
             self._index.feed(piece)

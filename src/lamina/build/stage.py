@@ -9,18 +9,23 @@ from typing import Final
 from msgspec.structs import replace
 
 from lamina.build.cache import SharedSteps, StepCache, StepKey, comparable
+from lamina.build.commands import RunArguments, flag_words, shell_line
 from lamina.build.comments import command_comment, comment_of, overridden
 from lamina.build.ledger import BuiltImage, Ledger
+from lamina.build.mounts import FileTree, RunMounts
 from lamina.build.plan import PlannedStage
 from lamina.build.request import BuildRequest
+from lamina.build.running import Command, Runner
+from lamina.build.settings import check_settings
 from lamina.build.transcript import Section
 from lamina.dockerfile import instructions as ins
 from lamina.dockerfile.buildargs import StageArguments
 from lamina.dockerfile.changes import ConfigEditor
+from lamina.dockerfile.mounts import MountType
 from lamina.dockerfile.shellwords import Expander, environment
 from lamina.dockerfile.source import DockerfileError
 from lamina.dockerfile.stages import parse_trigger
-from lamina.errors import NotImplementedHere
+from lamina.errors import InvalidParameter, LaminaError, NotImplementedHere
 from lamina.oci.config import ContainerConfig, Healthcheck, ImageConfig
 from lamina.oci.platform import Platform
 from lamina.progress import Report
@@ -41,6 +46,9 @@ class StageTools:
     section: Section
     report: Report
     """For what is told at once, not in its turn."""
+    runner: Runner
+    trees: Callable[[str], Awaitable[tuple[FileTree, str]]]
+    """What a ``from`` means: files, and a name for their content."""
     now: Callable[[], int]
     version: str
 
@@ -66,6 +74,8 @@ class StageBuilder:
         self.image = base
         self.was_cached = False
         """Whether the step before was taken from the cache."""
+        self.step_id = ""
+        """By which a step's output is told of; set before each."""
         self._author = ""
         self._cache_is_busted = False
         self._secured = base
@@ -109,7 +119,9 @@ class StageBuilder:
                 await self._arg(instruction)
             case ins.Workdir():
                 await self._workdir(instruction)
-            case ins.Copy() | ins.Add() | ins.Run():
+            case ins.Run():
+                await self._run(instruction)
+            case ins.Copy() | ins.Add():
                 raise NotImplementedHere(f"lamina does not build {instruction.keyword} yet")
             case _:
                 await self._configure(instruction)
@@ -159,6 +171,64 @@ class StageBuilder:
         comment = f"#(nop) WORKDIR {self._editor.config.working_dir}"
         await self._commit((*self._editor.shell, comment), self._no_layer)
 
+    async def _run(self, instruction: ins.Run) -> None:
+        if instruction.devices:
+            raise InvalidParameter("the --device option is not supported")
+        try:
+            mounts = instruction.mounts(self._editor.expand)
+        except DockerfileError as error:
+            raise error.on(instruction.lines) from None
+        trees = {
+            mount.source_from: await self._tools.trees(mount.source_from)
+            for mount in mounts
+            if mount.type is MountType.BIND or mount.source_from
+        }
+        config = self._editor.config
+        line = shell_line(instruction.command, self._editor.shell)
+        arguments = RunArguments.of(self._arguments, config)
+        flags = flag_words(instruction, mounts, {name: text for name, (_, text) in trees.items()})
+        step = replace(config, cmd=(*flags, *arguments.recorded(line.words)), entrypoint=None)
+        if await self._take_from_cache(step):
+            return
+        created, container = self._moment(step)
+        section, request = self._tools.section, self._tools.request
+        check_settings(request.run)
+        await section.text(f" ---> Running in {container[:12]}\n")
+        command = Command(
+            argv=line.argv,
+            env=(*(config.env or ()), *arguments.environment),
+            config=config,
+            hostname=container[:12],
+            mounts=RunMounts(
+                mounts=mounts,
+                trees={name: tree for name, (tree, _) in trees.items()},
+                working_dir=config.working_dir or "/",
+                namespace=request.arguments.get("BUILDKIT_CACHE_MOUNT_NS") or "",
+                script=line.script,
+            ),
+            network=instruction.network,
+            security=instruction.security,
+            step=self.step_id,
+        )
+        base = self.image
+
+        async def work() -> BuiltImage:
+            layer = await self._tools.runner.run(
+                command, base, section=section, report=self._tools.report
+            )
+            image = self._derived(step, layer, created, container=container)
+            await self._tools.ledger.record([image])
+            return image
+
+        try:
+            await self._make(step, work)
+        except LaminaError:
+            if request.remove_always:
+                await section.text(f"Removing intermediate container {container[:12]}\n")
+            raise
+        if request.remove or request.remove_always:
+            await section.text(f"Removing intermediate container {container[:12]}\n")
+
     async def _no_layer(self) -> Layer | None:
         return None
 
@@ -176,6 +246,7 @@ class StageBuilder:
             return
         created, container = self._moment(step)
         section, request = self._tools.section, self._tools.request
+        check_settings(request.run)
         await section.text(f" ---> Running in {container[:12]}\n")
 
         async def work() -> BuiltImage:

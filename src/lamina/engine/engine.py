@@ -10,6 +10,7 @@ from typing import Self
 
 from lamina import __version__
 from lamina.build.builder import BuildParts
+from lamina.build.cache_mounts import CacheMounts
 from lamina.build.request import RunSettings
 from lamina.content.local import LocalStore
 from lamina.engine.build_pruning import prune_build_cache
@@ -159,6 +160,8 @@ class Engine:
                 remotes=remotes,
                 directory=root / "build",
                 version=__version__,
+                workshop=workshop,
+                caches=CacheMounts(root / "build" / "mounts", now=clock),
             )
             builds.directory.mkdir(mode=0o711, exist_ok=True)
             try:

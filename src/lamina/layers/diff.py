@@ -45,6 +45,8 @@ class DiffOptions:
     """Prefix of overlayfs's attributes, as in `ApplyOptions`."""
     owner: Callable[[int, int], tuple[int, int]] | None = None
     """Maps the owner and group found on disk to those the layer shall have."""
+    latest_ns: int | None = None
+    """Later times are taken for this one, in unix nanoseconds."""
 
 
 def upper_tar(upper: int, options: DiffOptions | None = None) -> Iterator[bytes]:
@@ -189,6 +191,7 @@ class _Writer:
     def __init__(self, tree: Tree, options: DiffOptions) -> None:
         self._tree = tree
         self._owner = options.owner
+        self._latest_ns = options.latest_ns
         # The first path of each file that has several.
         self._first: dict[tuple[int, int], str] = {}
 
@@ -198,7 +201,7 @@ class _Writer:
         return self.marker(f"{above}/{marker}" if above else marker, mtime_ns)
 
     def marker(self, path: str, mtime_ns: int) -> bytes:
-        return header_bytes(path, mode=0o600, mtime_ns=_seconds(mtime_ns))
+        return header_bytes(path, mode=0o600, mtime_ns=self._time(mtime_ns))
 
     def entry(self, node: Node) -> Iterator[bytes]:
         """Yield the header and the data of a path; nothing if it cannot be in a layer."""
@@ -255,7 +258,7 @@ class _Writer:
             type=type,
             size=size,
             mode=stat.S_IMODE(node.mode),
-            mtime_ns=_seconds(node.mtime_ns),
+            mtime_ns=self._time(node.mtime_ns),
             uid=uid,
             gid=gid,
             link=link,
@@ -264,6 +267,7 @@ class _Writer:
             xattrs=NO_XATTRS if capability is None else {"security.capability": capability},
         )
 
-
-def _seconds(mtime_ns: int) -> int:
-    return mtime_ns // 1_000_000_000 * 1_000_000_000
+    def _time(self, mtime_ns: int) -> int:
+        if self._latest_ns is not None:
+            mtime_ns = min(mtime_ns, self._latest_ns)
+        return mtime_ns // 1_000_000_000 * 1_000_000_000

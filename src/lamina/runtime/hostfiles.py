@@ -8,7 +8,7 @@ from typing import Final
 from lamina.errors import InvalidParameter
 from lamina.runtime.spec import Mount, NetworkMode, SandboxSpec
 
-__all__ = ["FILES", "host_file_mounts", "hosts_text", "resolver_text"]
+__all__ = ["FILES", "host_file_mounts", "host_line", "hosts_text", "resolver_text"]
 
 FILES: Final = ("/etc/hosts", "/etc/hostname", "/etc/resolv.conf")
 
@@ -56,11 +56,12 @@ def hosts_text(spec: SandboxSpec) -> str:
             if spec.domainname:
                 names = f"{spec.hostname}.{spec.domainname} {spec.hostname}"
             lines.append(f"127.0.1.1\t{names}")
-    lines += [_extra(text) for text in spec.extra_hosts]
+    lines += [host_line(text) for text in spec.extra_hosts]
     return "\n".join(lines) + "\n"
 
 
-def _extra(text: str) -> str:
+def host_line(text: str) -> str:
+    """The line of ``name:address``. InvalidParameter."""
     name, separator, address = text.partition(":" if ":" in text.partition("=")[0] else "=")
     if not separator or not name:
         raise InvalidParameter(f'bad format for add-host: "{text}"')

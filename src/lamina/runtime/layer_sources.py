@@ -14,7 +14,7 @@ from lamina.oci.digest import Digest
 from lamina.records.catalogue import Catalogue, Layer
 from lamina.snapshots.store import LayerSource
 
-__all__ = ["layer_sources"]
+__all__ = ["layer_sources", "sources_of"]
 
 T = TypeVar("T")
 
@@ -25,8 +25,13 @@ def layer_sources(
     catalogue: Catalogue, blobs: BlobStore, diff_ids: Iterable[Digest]
 ) -> list[LayerSource]:
     """The layers of an image, base first; to be called, and unpacked from, on the running loop."""
+    return sources_of((catalogue.layers[diff_id] for diff_id in diff_ids), blobs)
+
+
+def sources_of(layers: Iterable[Layer], blobs: BlobStore) -> list[LayerSource]:
+    """The same of layers whose blobs are known."""
     loop = asyncio.get_running_loop()
-    return [_source(catalogue.layers[diff_id], blobs, loop) for diff_id in diff_ids]
+    return [_source(layer, blobs, loop) for layer in layers]
 
 
 def _source(layer: Layer, blobs: BlobStore, loop: asyncio.AbstractEventLoop) -> LayerSource:

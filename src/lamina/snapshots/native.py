@@ -5,6 +5,7 @@ import os
 import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -124,11 +125,12 @@ class NativeSnapshots:
         """As the protocol says: it never is."""
         self._disk.snapshot(key)
 
-    def changes_tar(self, key: str) -> Iterator[bytes]:
+    def changes_tar(self, key: str, *, latest_ns: int | None = None) -> Iterator[bytes]:
         """As the protocol says."""
+        options = replace(self._options, latest_ns=latest_ns)
         below, now = self._pair(key)
         with opened(below) as lower, opened(now) as upper:
-            yield from difference_tar(lower, upper, self._options)
+            yield from difference_tar(lower, upper, options)
 
     async def changes(self, key: str) -> list[Change]:
         """As the protocol says."""

@@ -6,6 +6,7 @@ import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from lamina.layers.apply import Applied, ApplyOptions, apply_layer
@@ -183,10 +184,11 @@ class OverlaySnapshots:
         target = self._disk.snapshot(key) / "merged"
         await run_to_end(lambda: self._mounter.unmount(target), self._threads)
 
-    def changes_tar(self, key: str) -> Iterator[bytes]:
+    def changes_tar(self, key: str, *, latest_ns: int | None = None) -> Iterator[bytes]:
         """As the protocol says."""
+        options = replace(self._diff_options, latest_ns=latest_ns)
         with opened(self._disk.existing(key) / "upper") as upper:
-            yield from upper_tar(upper, self._diff_options)
+            yield from upper_tar(upper, options)
 
     async def changes(self, key: str) -> list[Change]:
         """As the protocol says."""

@@ -74,9 +74,10 @@ class Snapshots(Protocol):
     async def unmount(self, key: str) -> None:
         """Unmount it; does nothing if it is not mounted, or not there."""
 
-    def changes_tar(self, key: str) -> Iterator[bytes]:
+    def changes_tar(self, key: str, *, latest_ns: int | None = None) -> Iterator[bytes]:
         """The layer that the snapshot's changes make; for a worker thread. NotFound.
 
+        No file in it is later than `latest_ns`, in unix nanoseconds, if that is given.
         The snapshot may be mounted, and even in use: what changes meanwhile is torn, not the tar.
         """
 

@@ -1,0 +1,266 @@
+"""The contents of cache mounts, which outlive builds.
+
+::
+
+    ROOT/build/mounts/<id>/record.json   what it is, and when it was used
+    ROOT/build/mounts/<id>/lock          held by who uses it: shared, or alone
+    ROOT/build/mounts/<id>/data/         what a command sees
+
+``<id>`` is random. Several mounts may have one *name* (the instruction's ``id``): those of
+``sharing=private``, of which each user gets one that nobody else has.
+"""
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import secrets
+import shutil
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from lamina.content.threads import run_to_end
+from lamina.dockerfile.mounts import Sharing
+
+_POLL: Final = 0.05
+"""Seconds between two looks whether another process still holds a cache that is ``locked``."""
+
+
+Fill = Callable[[Path], Awaitable[None]]
+"""Puts the first content into a new cache's directory."""
+
+
+class CacheRecord(msgspec.Struct, kw_only=True):
+    """What is known of one cache; times in unix nanoseconds."""
+
+    name: str
+    description: str
+    created: int
+    last_used: int
+    uses: int = 0
+    private: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CacheEntry:
+    """One cache: its record, the bytes it takes, and whether a build uses it now."""
+
+    id: str
+    record: CacheRecord
+    size: int
+    in_use: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CacheWish:
+    """Which cache a mount wants. `mode`, `uid` and `gid` are of the directory, when it is made."""
+
+    name: str
+    description: str
+    sharing: Sharing = Sharing.SHARED
+    mode: int = 0o755
+    uid: int = 0
+    gid: int = 0
+
+
+class CacheMounts:
+    """The caches below one directory, which several processes may share."""
+
+    def __init__(self, directory: Path, *, now: Callable[[], int]) -> None:
+        self._directory = directory
+        self._now = now
+        self._turns: dict[str, asyncio.Lock] = {}
+
+    @asynccontextmanager
+    async def held(self, wish: CacheWish, fill: Fill | None = None) -> AsyncIterator[Path]:
+        """The directory of a cache while it is used; a new one is filled first, if that is asked.
+
+        One that is ``locked`` is waited for.
+        """
+        if wish.sharing is Sharing.LOCKED:
+            turn = self._turns.setdefault(wish.name, asyncio.Lock())
+            async with turn, self._held(wish, fill) as path:
+                yield path
+        else:
+            async with self._held(wish, fill) as path:
+                yield path
+
+    async def entries(self) -> list[CacheEntry]:
+        """All caches, the one used longest ago first."""
+        return await asyncio.to_thread(self._entries)
+
+    async def remove(self, cache_id: str) -> int | None:
+        """Remove a cache; the bytes it took, None if it is in use or gone."""
+        return await run_to_end(lambda: self._remove(cache_id))
+
+    @asynccontextmanager
+    async def _held(self, wish: CacheWish, fill: Fill | None) -> AsyncIterator[Path]:
+        while True:
+            taken = await run_to_end(lambda: self._take(wish))
+            if taken is not None:
+                break
+            await asyncio.sleep(_POLL)
+        try:
+            if taken.is_new and fill is not None:
+                await fill(taken.data)
+            yield taken.data
+        finally:
+            await run_to_end(lambda: self._release(taken))
+
+    def _take(self, wish: CacheWish) -> "_Taken | None":
+        """Lock the cache that is wanted, or a new one; None if it is to be waited for."""
+        private = wish.sharing is Sharing.PRIVATE
+        for cache_id, record in self._records():
+            if record.name != wish.name or record.private != private:
+                continue
+            exclusive = wish.sharing is not Sharing.SHARED
+            lock = self._lock(cache_id, exclusive=exclusive)
+            if lock is not None:
+                return _Taken(cache_id, lock, self._directory / cache_id / "data", is_new=False)
+            if not private:
+                return None
+        return self._make(wish)
+
+    def _make(self, wish: CacheWish) -> "_Taken | None":
+        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # Two processes must not make two caches of one name.
+        with self._making():
+            self._remove_half_made()
+            private = wish.sharing is Sharing.PRIVATE
+            if not private and any(
+                record.name == wish.name and not record.private for _, record in self._records()
+            ):
+                return None
+            cache_id = secrets.token_hex(13)
+            place = self._directory / cache_id
+            place.mkdir(mode=0o711)
+            data = place / "data"
+            data.mkdir()
+            if os.geteuid() == 0:
+                os.chown(data, wish.uid, wish.gid)
+            data.chmod(wish.mode)
+            lock = self._lock(cache_id, exclusive=wish.sharing is not Sharing.SHARED)
+            now = self._now()
+            record = CacheRecord(
+                name=wish.name,
+                description=wish.description,
+                created=now,
+                last_used=now,
+                private=private,
+            )
+            self._write(cache_id, record)
+        assert lock is not None  # Nobody else knows it yet.
+        return _Taken(cache_id, lock, data, is_new=True)
+
+    def _release(self, taken: "_Taken") -> None:
+        with contextlib.suppress(OSError, msgspec.DecodeError):
+            record = self._read(taken.id)
+            record.last_used = self._now()
+            record.uses += 1
+            self._write(taken.id, record)
+        os.close(taken.lock)
+
+    @contextlib.contextmanager
+    def _making(self) -> Iterator[None]:
+        descriptor = os.open(self._directory / "lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
+
+    def _remove_half_made(self) -> None:
+        """Remove what a maker or remover left that was killed; the caller keeps others from it."""
+        for entry in os.scandir(self._directory):
+            if entry.is_dir(follow_symlinks=False) and not Path(entry, "record.json").exists():
+                shutil.rmtree(entry.path, ignore_errors=True)
+
+    def _lock(self, cache_id: str, *, exclusive: bool) -> int | None:
+        """A descriptor that holds the cache; None if another holds it, or it is gone."""
+        path = self._directory / cache_id / "lock"
+        try:
+            descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        except OSError:
+            return None
+        kind = fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH
+        try:
+            fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+            if os.path.samestat(os.fstat(descriptor), path.stat()):
+                return descriptor
+        except OSError:
+            pass
+        os.close(descriptor)
+        return None
+
+    def _records(self) -> Iterator[tuple[str, CacheRecord]]:
+        """The caches there are, by ID; one that was half made when its maker was killed is none."""
+        try:
+            names = sorted(place.name for place in self._directory.iterdir())
+        except FileNotFoundError:
+            return
+        for name in names:
+            with contextlib.suppress(OSError, msgspec.DecodeError):
+                yield name, self._read(name)
+
+    def _read(self, cache_id: str) -> CacheRecord:
+        raw = (self._directory / cache_id / "record.json").read_bytes()
+        return msgspec.json.decode(raw, type=CacheRecord)
+
+    def _write(self, cache_id: str, record: CacheRecord) -> None:
+        path = self._directory / cache_id / "record.json"
+        fresh = path.with_name(f"{secrets.token_hex(8)}.tmp")
+        fresh.write_bytes(msgspec.json.encode(record))
+        fresh.rename(path)
+
+    def _entries(self) -> list[CacheEntry]:
+        found = []
+        for cache_id, record in self._records():
+            lock = self._lock(cache_id, exclusive=True)
+            if lock is not None:
+                os.close(lock)
+            size = _size(self._directory / cache_id / "data")
+            found.append(CacheEntry(cache_id, record, size, in_use=lock is None))
+        return sorted(found, key=lambda entry: entry.record.last_used)
+
+    def _remove(self, cache_id: str) -> int | None:
+        lock = self._lock(cache_id, exclusive=True)
+        if lock is None:
+            return None
+        try:
+            place = self._directory / cache_id
+            size = _size(place / "data")
+            # Without a record it is no cache any more, whatever becomes of the rest.
+            (place / "record.json").unlink(missing_ok=True)
+            shutil.rmtree(place)
+            return size
+        finally:
+            os.close(lock)
+
+
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """A cache that is held by the descriptor `lock`."""
+
+    id: str
+    lock: int
+    data: Path
+    is_new: bool
+
+
+def _size(directory: Path) -> int:
+    """Bytes of all files below, each counted once."""
+    seen: set[tuple[int, int]] = set()
+    total = 0
+    for parent, _, names in os.walk(directory):
+        for name in names:
+            with contextlib.suppress(OSError):
+                found = Path(parent, name).lstat()
+                if (found.st_dev, found.st_ino) not in seen:
+                    seen.add((found.st_dev, found.st_ino))
+                    total += found.st_size
+    return total

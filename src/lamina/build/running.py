@@ -1,0 +1,191 @@
+"""RUN: a command in a root filesystem, and the layer that its changes make."""
+
+import asyncio
+import codecs
+import contextlib
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+
+from lamina.build.ledger import BuiltImage, Ledger
+from lamina.build.mounts import MadeMounts, MountMaker, RunMounts
+from lamina.build.request import BuildRequest
+from lamina.build.settings import limits_of
+from lamina.build.transcript import Section
+from lamina.content.threads import run_to_end
+from lamina.dockerfile.instructions import Network, Security
+from lamina.errors import CommandFailed, Forbidden, NotFound
+from lamina.layers.tarwriter import END
+from lamina.oci.config import ContainerConfig
+from lamina.progress import BuildOutput, Report
+from lamina.records.catalogue import Layer
+from lamina.runtime.layer_sources import sources_of
+from lamina.runtime.runtime import Sandbox
+from lamina.runtime.spec import NetworkMode, ProcessSpec, SandboxSpec
+from lamina.runtime.stdio import Outlet
+from lamina.runtime.workshop import Workshop
+from lamina.snapshots.store import Mounted
+from lamina.transfer.layer_intake import LayerIntake, StoredLayer
+from lamina.transfer.resources import Resources
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """What a RUN asks for, with all variables replaced."""
+
+    argv: tuple[str, ...]
+    env: tuple[str, ...]
+    config: ContainerConfig
+    hostname: str
+    mounts: RunMounts
+    network: Network = Network.DEFAULT
+    security: Security = Security.SANDBOX
+    step: str = ""
+    """The ID by which its output is told of."""
+
+
+class Runner:
+    """Runs the commands of one build."""
+
+    def __init__(
+        self,
+        resources: Resources,
+        workshop: Workshop,
+        ledger: Ledger,
+        request: BuildRequest,
+        maker: MountMaker,
+        *,
+        allow_insecure: bool,
+    ) -> None:
+        self._resources = resources
+        self._workshop = workshop
+        self._ledger = ledger
+        self._request = request
+        self._maker = maker
+        self._allow_insecure = allow_insecure
+
+    async def run(
+        self, command: Command, base: BuiltImage | None, *, section: Section, report: Report
+    ) -> Layer | None:
+        """Run a command on an image; what it changed, None if that is nothing.
+
+        Raises CommandFailed if it ends badly, StartFailed if it cannot be started, Unavailable
+        where nothing can be run.
+        """
+        if command.security is Security.INSECURE and not self._allow_insecure:
+            raise Forbidden("security.insecure is not allowed")
+        snapshots = await self._workshop.snapshots()
+        key = self._workshop.key()
+        layers = () if base is None else base.layers
+        try:
+            mounted = await self._workshop.create(key, sources_of(layers, self._resources.blobs))
+            async with self._maker.made(command.mounts) as made:
+                spec = self._spec(command, mounted, made)
+                await self._execute(command, spec, section, report)
+            await snapshots.unmount(key)
+            epoch = self._request.epoch
+            latest_ns = None if epoch is None else epoch * 1_000_000_000
+            return await self._store(snapshots.changes_tar(key, latest_ns=latest_ns))
+        finally:
+            with contextlib.suppress(NotFound):
+                await asyncio.shield(asyncio.create_task(snapshots.remove(key)))
+
+    def _spec(self, command: Command, mounted: Mounted, made: MadeMounts) -> SandboxSpec:
+        settings = self._request.run
+        network, network_of = self._network(command.network)
+        return SandboxSpec(
+            rootfs=mounted.inside,
+            rootfs_here=mounted.path,
+            process=ProcessSpec(
+                argv=command.argv,
+                env=(f"HOSTNAME={command.hostname}", *command.env, *made.env),
+                cwd=command.config.working_dir or "/",
+                user=command.config.user,
+            ),
+            mounts=made.mounts,
+            limits=limits_of(settings),
+            hostname=command.hostname,
+            network=network,
+            network_of=network_of,
+            extra_hosts=settings.extra_hosts,
+            cgroup_parent=settings.cgroup_parent,
+            privileged=command.security is Security.INSECURE,
+        )
+
+    def _network(self, asked: Network) -> tuple[NetworkMode, int | None]:
+        name = asked.value if asked is not Network.DEFAULT else self._request.run.network
+        if name in ("", "default", "bridge"):
+            return NetworkMode.BRIDGE, None
+        if name in ("host", "none"):
+            return NetworkMode(name), None
+        kind, _, container = name.partition(":")
+        if kind == "container" and container:
+            raise NotFound(f"No such container: {container}")
+        raise NotFound(f"network {name} not found")
+
+    async def _execute(
+        self, command: Command, spec: SandboxSpec, section: Section, report: Report
+    ) -> None:
+        runtime = await self._workshop.runtime()
+        name = f"build-{secrets.token_hex(12)}"
+        async with runtime.running(name, spec) as sandbox:
+            await _relay(sandbox, _Voice(command.step, section, report))
+            ended = await sandbox.wait()
+        if ended.code:
+            text = " ".join(command.argv)
+            raise CommandFailed(
+                f"The command '{text}' returned a non-zero code: {ended.code}", code=ended.code
+            )
+
+    async def _store(self, tar: Iterator[bytes]) -> Layer | None:
+        """Put a layer into the store, unless there is nothing in it."""
+        coming = self._ledger.coming
+        async with coming.blobs.ingest() as writer:
+            intake = LayerIntake(writer)
+            stored = await run_to_end(partial(_take_in, intake, tar))
+            if stored is None:
+                return None
+            await coming.publish(writer, stored.blob.digest)
+        return stored.record()
+
+
+def _take_in(intake: LayerIntake, tar: Iterator[bytes]) -> StoredLayer | None:
+    first = next(tar)
+    if first == END:
+        return None
+    intake.feed(first)
+    for piece in tar:
+        intake.feed(piece)
+    return intake.finish()
+
+
+@dataclass(frozen=True, slots=True)
+class _Voice:
+    """Says what a command writes, in its turn and at once."""
+
+    step: str
+    section: Section
+    report: Report
+
+    async def say(self, text: str, *, is_stderr: bool) -> None:
+        """Say one piece; the classic builder shows errors in red."""
+        await self.report(BuildOutput(self.step, text, is_stderr))
+        await self.section.text(f"\x1b[91m{text}\x1b[0m" if is_stderr else text)
+
+
+async def _relay(sandbox: Sandbox, voice: _Voice) -> None:
+    """Say everything that a process writes, as it comes."""
+    async with asyncio.TaskGroup() as group:
+        group.create_task(_relay_one(sandbox.stdout, voice, is_stderr=False))
+        if sandbox.stderr is not None:
+            group.create_task(_relay_one(sandbox.stderr, voice, is_stderr=True))
+
+
+async def _relay_one(outlet: Outlet, voice: _Voice, *, is_stderr: bool) -> None:
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    async for piece in outlet:
+        if text := decoder.decode(piece):
+            await voice.say(text, is_stderr=is_stderr)
+    if rest := decoder.decode(b"", final=True):
+        await voice.say(rest, is_stderr=is_stderr)
