@@ -15,7 +15,6 @@ from typing import Protocol
 
 from lamina.models import (
     BuildPruneResponse,
-    BuildUlimit,
     HistoryResponseItem,
     IdResponse,
     ImageBuildOutput,
@@ -24,6 +23,7 @@ from lamina.models import (
     ImagePruneResponse,
     ImageSearchResponseItem,
     ImageSummary,
+    Ulimit,
 )
 from lamina.oci.containerconfig import ContainerConfig
 from lamina.progress import Operation
@@ -119,7 +119,7 @@ class ImageApi(Protocol):
         target: str = "",
         outputs: Sequence[ImageBuildOutput] = (),
         input_stream: ByteSource | None = None,
-        ulimits: Sequence[BuildUlimit] = (),
+        ulimits: Sequence[Ulimit] = (),
         cgroupparent: str = "",
         x_registry_auth: RegistryAuth = "",
         secrets: Mapping[str, bytes | os.PathLike[str]] | None = None,

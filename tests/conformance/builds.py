@@ -16,6 +16,9 @@ from tests.real.images import busybox_image, tar_of
 
 Parameters = Mapping[str, Any]
 
+_MESSAGE = re.compile(
+    r"Step | ---> |Removing |Success|\[Warning\]|# Exec|\n|s$|Note: |sha256:|{'ID'"
+)
 _IDS = re.compile(r"(?:sha256:)?\b[0-9a-f]{64}\b|\b[0-9a-f]{12}\b")
 
 
@@ -48,12 +51,16 @@ async def transcript(
     api: ImageApi, body: io.BytesIO, ids: Ids, parameters: Parameters
 ) -> tuple[list[str], str]:
     """What a build says, with its error as the last line, and the ID of the result."""
-    said = []
+    said: list[str] = []
     operation = api.image_build(input_stream=body, **parameters)
     try:
         async for event in operation:
             if isinstance(event, StreamText):
-                said.append(ids.hide(event.text))
+                text = ids.hide(event.text)
+                # How what a command writes is cut into messages is a matter of time.
+                if said and not any(_MESSAGE.match(one) for one in (text, said[-1])):
+                    text = said.pop() + text
+                said.append(text)
             elif isinstance(event, Aux):
                 said.append(ids.hide(str(event.value)))
     except LaminaError as error:

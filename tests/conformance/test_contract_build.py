@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from lamina.models import Ulimit
 from tests.conformance.builds import built, with_busybox
 from tests.conformance.engines import Backend, EngineApi
 
@@ -34,6 +35,32 @@ ONBUILD RUN x
 CMD []
 """
 
+COMMANDS = r"""
+FROM busybox
+ENTRYPOINT ["e"]
+CMD ["c"]
+ARG q=5
+ARG r=$q
+ARG PATH=/nowhere
+RUN echo "$q $r $PATH $HTTP_PROXY" > /f; cat /f
+RUN ["/bin/true"]
+USER nobody
+RUN id -u; pwd; printf "no end"
+SHELL ["/bin/ash", "-e", "-c"]
+RUN mkdir /tmp/d && \
+    echo x > /tmp/d/f && \
+    ln -s f /tmp/d/l && ln /tmp/d/f /tmp/d/h
+RUN rm -r /tmp/d/f; ls /tmp/d
+ENV after=1
+"""
+
+LIMITS = r"""
+FROM busybox
+RUN cat /sys/fs/cgroup/memory/memory.limit_in_bytes /sys/fs/cgroup/cpu/cpu.shares || true
+RUN cat /sys/fs/cgroup/cpu/cpu.cfs_quota_us /sys/fs/cgroup/cpu/cpu.cfs_period_us || true
+RUN df -k /dev/shm | tail -n 1; ulimit -Sn; ulimit -Hn; tail -n 1 /etc/hosts; ls /sys/class/net
+"""
+
 CORPUS: dict[str, tuple[str, dict[str, Any]]] = {
     "every setting": (
         EVERY_SETTING,
@@ -44,6 +71,36 @@ CORPUS: dict[str, tuple[str, dict[str, Any]]] = {
         },
     ),
     "from scratch": ("FROM scratch\nENV a=b\nENTRYPOINT []\nCMD x", {}),
+    "commands": (
+        COMMANDS,
+        {"buildargs": {"q": "7 8", "HTTP_PROXY": "p"}},
+    ),
+    "a command that fails": (
+        "FROM busybox\nENV a=b\nRUN echo one && exit 3",
+        {},
+    ),
+    "a command that fails, and nothing stays": ("FROM busybox\nRUN false", {"forcerm": True}),
+    "a command of nobody": ("FROM busybox\nUSER nosuch\nRUN id", {}),
+    "proxies alone": ("FROM busybox\nRUN echo $http_proxy", {"buildargs": {"http_proxy": "p"}}),
+    "a declared proxy": (
+        "FROM busybox\nARG HTTP_PROXY\nRUN echo",
+        {"buildargs": {"HTTP_PROXY": "p"}},
+    ),
+    "little memory": ("FROM busybox\nENV a=b\nRUN true", {"memory": 1000}),
+    "a bad host": ("FROM busybox\nENV a=b", {"extrahosts": ["foo"]}),
+    "limits": (
+        LIMITS,
+        {
+            "memory": 64 << 20,
+            "shmsize": 1 << 20,
+            "cpushares": 512,
+            "cpuquota": 50_000,
+            "cpuperiod": 100_000,
+            "ulimits": [Ulimit(name="nofile", soft=123, hard=456)],
+            "extrahosts": ["a.b:1.2.3.4"],
+            "networkmode": "none",
+        },
+    ),
     "nothing but a base": ("FROM busybox", {"t": ["same:1"]}),
     "nothing at all": ("FROM scratch", {}),
     "stages": (

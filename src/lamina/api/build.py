@@ -12,7 +12,7 @@ from lamina.api.router import Route
 from lamina.api.versions import ApiVersion
 from lamina.errors import InvalidParameter, LaminaError, NotImplementedHere
 from lamina.image_api import ImageApi
-from lamina.models import BuildUlimit, ImageBuildOutput
+from lamina.models import ImageBuildOutput, Ulimit
 
 T = TypeVar("T")
 
@@ -21,7 +21,7 @@ _PLATFORM_SINCE = ApiVersion(1, 32)
 
 _text_map = msgspec.json.Decoder(dict[str, str | None] | None)
 _texts = msgspec.json.Decoder(list[str] | None)
-_ulimits = msgspec.json.Decoder(list[BuildUlimit] | None)
+_ulimits = msgspec.json.Decoder(list[Ulimit] | None)
 _outputs = msgspec.json.Decoder(list[ImageBuildOutput] | None)
 
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, TypeVar
 import msgspec
 
 from lamina.errors import InvalidParameter
-from lamina.models import ImageInspect, ImageSummary, SystemDataUsage
+from lamina.models import BuildCache, ImageInspect, ImageSummary, SystemDataUsage
 
 _ZERO_TIME = "0001-01-01T00:00:00Z"
 
@@ -94,9 +94,18 @@ def shape_inspect(image: ImageInspect, version: ApiVersion) -> ImageInspect:
 
 def shape_data_usage(usage: SystemDataUsage, version: ApiVersion) -> SystemDataUsage:
     """Disk use as `version` has it."""
-    if usage.images is None:
-        return usage
-    return _changed(usage, {"images": shape_summaries(usage.images, version)})
+    changes: dict[str, Any] = {}
+    if usage.images is not None:
+        changes["images"] = shape_summaries(usage.images, version)
+    if usage.build_cache is not None:
+        changes["build_cache"] = [_shape_cache(cache, version) for cache in usage.build_cache]
+    return _changed(usage, changes)
+
+
+def _shape_cache(cache: BuildCache, version: ApiVersion) -> BuildCache:
+    if version >= (1, 42):
+        return cache
+    return _changed(cache, {"parent": "", "parents": msgspec.UNSET})
 
 
 def _shape_summary(image: ImageSummary, version: ApiVersion) -> ImageSummary:

@@ -41,6 +41,8 @@ class BuildParts:
     version: str
     workshop: Workshop
     caches: CacheMounts
+    cache_limit: int | None = None
+    """Bytes that the contents of cache mounts may take after a build; None: any."""
     allow_insecure: bool = False
     """Whether ``RUN --security=insecure`` is allowed."""
     shared: SharedSteps = field(default_factory=SharedSteps)
@@ -73,6 +75,9 @@ async def build_image(
             if quiet is not None:
                 await quiet.release()
             raise
+        finally:
+            if parts.cache_limit is not None:
+                await parts.caches.shrink(parts.cache_limit)
         if quiet is not None:
             await report(StreamText(f"{result.id}\n"))
         return str(result.id)

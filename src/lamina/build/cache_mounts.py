@@ -72,7 +72,7 @@ class CacheMounts:
     """The caches below one directory, which several processes may share."""
 
     def __init__(self, directory: Path, *, now: Callable[[], int]) -> None:
-        self._directory = directory
+        self.directory = directory
         self._now = now
         self._turns: dict[str, asyncio.Lock] = {}
 
@@ -94,6 +94,15 @@ class CacheMounts:
         """All caches, the one used longest ago first."""
         return await asyncio.to_thread(self._entries)
 
+    async def shrink(self, limit: int) -> None:
+        """Remove what was used longest ago, until at most `limit` bytes are left."""
+        entries = await self.entries()
+        total = sum(entry.size for entry in entries)
+        for entry in entries:
+            if total <= limit:
+                return
+            total -= await self.remove(entry.id) or 0
+
     async def remove(self, cache_id: str) -> int | None:
         """Remove a cache; the bytes it took, None if it is in use or gone."""
         return await run_to_end(lambda: self._remove(cache_id))
@@ -107,10 +116,18 @@ class CacheMounts:
             await asyncio.sleep(_POLL)
         try:
             if taken.is_new and fill is not None:
-                await fill(taken.data)
+                await self._filled(taken, fill)
             yield taken.data
         finally:
             await run_to_end(lambda: self._release(taken))
+
+    async def _filled(self, taken: "_Taken", fill: Fill) -> None:
+        try:
+            await fill(taken.data)
+        except BaseException:
+            # Half of what it should hold is worse than nothing; it is no cache without a record.
+            (self.directory / taken.id / "record.json").unlink()
+            raise
 
     def _take(self, wish: CacheWish) -> "_Taken | None":
         """Lock the cache that is wanted, or a new one; None if it is to be waited for."""
@@ -121,13 +138,13 @@ class CacheMounts:
             exclusive = wish.sharing is not Sharing.SHARED
             lock = self._lock(cache_id, exclusive=exclusive)
             if lock is not None:
-                return _Taken(cache_id, lock, self._directory / cache_id / "data", is_new=False)
+                return _Taken(cache_id, lock, self.directory / cache_id / "data", is_new=False)
             if not private:
                 return None
         return self._make(wish)
 
     def _make(self, wish: CacheWish) -> "_Taken | None":
-        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         # Two processes must not make two caches of one name.
         with self._making():
             self._remove_half_made()
@@ -137,7 +154,7 @@ class CacheMounts:
             ):
                 return None
             cache_id = secrets.token_hex(13)
-            place = self._directory / cache_id
+            place = self.directory / cache_id
             place.mkdir(mode=0o711)
             data = place / "data"
             data.mkdir()
@@ -167,7 +184,7 @@ class CacheMounts:
 
     @contextlib.contextmanager
     def _making(self) -> Iterator[None]:
-        descriptor = os.open(self._directory / "lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(self.directory / "lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             yield
@@ -176,13 +193,13 @@ class CacheMounts:
 
     def _remove_half_made(self) -> None:
         """Remove what a maker or remover left that was killed; the caller keeps others from it."""
-        for entry in os.scandir(self._directory):
+        for entry in os.scandir(self.directory):
             if entry.is_dir(follow_symlinks=False) and not Path(entry, "record.json").exists():
                 shutil.rmtree(entry.path, ignore_errors=True)
 
     def _lock(self, cache_id: str, *, exclusive: bool) -> int | None:
         """A descriptor that holds the cache; None if another holds it, or it is gone."""
-        path = self._directory / cache_id / "lock"
+        path = self.directory / cache_id / "lock"
         try:
             descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         except OSError:
@@ -200,7 +217,7 @@ class CacheMounts:
     def _records(self) -> Iterator[tuple[str, CacheRecord]]:
         """The caches there are, by ID; one that was half made when its maker was killed is none."""
         try:
-            names = sorted(place.name for place in self._directory.iterdir())
+            names = sorted(place.name for place in self.directory.iterdir())
         except FileNotFoundError:
             return
         for name in names:
@@ -208,11 +225,11 @@ class CacheMounts:
                 yield name, self._read(name)
 
     def _read(self, cache_id: str) -> CacheRecord:
-        raw = (self._directory / cache_id / "record.json").read_bytes()
+        raw = (self.directory / cache_id / "record.json").read_bytes()
         return msgspec.json.decode(raw, type=CacheRecord)
 
     def _write(self, cache_id: str, record: CacheRecord) -> None:
-        path = self._directory / cache_id / "record.json"
+        path = self.directory / cache_id / "record.json"
         fresh = path.with_name(f"{secrets.token_hex(8)}.tmp")
         fresh.write_bytes(msgspec.json.encode(record))
         fresh.rename(path)
@@ -223,7 +240,7 @@ class CacheMounts:
             lock = self._lock(cache_id, exclusive=True)
             if lock is not None:
                 os.close(lock)
-            size = _size(self._directory / cache_id / "data")
+            size = _size(self.directory / cache_id / "data")
             found.append(CacheEntry(cache_id, record, size, in_use=lock is None))
         return sorted(found, key=lambda entry: entry.record.last_used)
 
@@ -232,7 +249,7 @@ class CacheMounts:
         if lock is None:
             return None
         try:
-            place = self._directory / cache_id
+            place = self.directory / cache_id
             size = _size(place / "data")
             # Without a record it is no cache any more, whatever becomes of the rest.
             (place / "record.json").unlink(missing_ok=True)

@@ -185,7 +185,9 @@ class _Work:
 
     async def _cache(self, mount: Mount) -> None:
         target = self._target(mount)
-        name = f"{self._wanted.namespace}/{mount.id or target}".lstrip("/")
+        name = mount.id or target
+        if self._wanted.namespace:
+            name = f"{self._wanted.namespace}/{name.lstrip('/')}"
         wish = CacheWish(
             name=name,
             description=f"cached mount {target} with id {name!r}",

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from lamina.errors import InvalidParameter
-from lamina.models import BuildUlimit, ImageBuildOutput
+from lamina.models import ImageBuildOutput, Ulimit
 from lamina.oci.platform import Platform
 from lamina.oci.reference import Reference
 from lamina.oci.timestamp import format_unix
@@ -47,7 +47,7 @@ class RunSettings:
     cpuset_cpus: str = ""
     cpuset_mems: str = ""
     shm_size: int = 0
-    ulimits: tuple[BuildUlimit, ...] = ()
+    ulimits: tuple[Ulimit, ...] = ()
     cgroup_parent: str = ""
     network: str = ""
     extra_hosts: tuple[str, ...] = ()

@@ -17,7 +17,6 @@ from lamina.errors import EngineError, InvalidParameter
 from lamina.image_api import Filters, MetaHeaders, RegistryAuth, RegistryConfig
 from lamina.models import (
     BuildPruneResponse,
-    BuildUlimit,
     HistoryResponseItem,
     IdResponse,
     ImageBuildOutput,
@@ -26,6 +25,7 @@ from lamina.models import (
     ImagePruneResponse,
     ImageSearchResponseItem,
     ImageSummary,
+    Ulimit,
 )
 from lamina.oci.containerconfig import ContainerConfig
 from lamina.progress import Aux, Event, Operation, Report, StatusLine, StreamText
@@ -88,7 +88,7 @@ class ImageCalls:
         target: str = "",
         outputs: Sequence[ImageBuildOutput] = (),
         input_stream: ByteSource | None = None,
-        ulimits: Sequence[BuildUlimit] = (),
+        ulimits: Sequence[Ulimit] = (),
         cgroupparent: str = "",
         x_registry_auth: RegistryAuth = "",
         secrets: Mapping[str, bytes | os.PathLike[str]] | None = None,

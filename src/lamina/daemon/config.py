@@ -47,6 +47,10 @@ value counts unless the same is given on the command line.
     Table with ``http-proxy``, ``https-proxy`` and ``no-proxy``. Default: the environment's.
 ``layer-compression``
     ``gzip`` (default) or ``zstd``: what layers are pushed in that are here uncompressed.
+``builder``
+    Table as dockerd has it: ``gc.defaultKeepStorage`` (``10GB``, ``512MB``, bytes) is what the
+    contents of cache mounts may take when a build has ended, unless ``gc.enabled`` is false;
+    ``entitlements.security-insecure`` allows ``RUN --security=insecure``.
 ``search-index``
     URL that is searched for images of Docker Hub. Default: ``https://index.docker.io``.
 
@@ -55,6 +59,7 @@ any other key is an error.
 """
 
 import json
+import re
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -74,7 +79,6 @@ IGNORED_KEYS = frozenset(
         "authorization-plugins",
         "bip",
         "bridge",
-        "builder",
         "cgroup-parent",
         "containerd",
         "containerd-namespace",
@@ -131,6 +135,7 @@ IGNORED_KEYS = frozenset(
 )
 """Keys of dockerd's configuration that mean nothing here."""
 PROXY_KEYS = ("http-proxy", "https-proxy", "no-proxy")
+_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?([kmgtKMGT]?)[iI]?[bB]?")
 LOG_LEVELS: tuple[LogLevel, ...] = ("debug", "info", "warn", "error")
 
 
@@ -140,6 +145,14 @@ class InvalidConfig(InvalidParameter):
     def __init__(self, message: str, *, key: str = "") -> None:
         super().__init__(message)
         self.key = key
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuilderConfig:
+    """The table ``builder``: `keep_storage` in bytes, None without a limit."""
+
+    keep_storage: int | None = None
+    insecure: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,6 +181,7 @@ class DaemonConfig:
     max_download_attempts: int = 5
     proxies: Mapping[str, str] = field(default_factory=dict)
     layer_compression: LayerCompression = "gzip"
+    builder: BuilderConfig = BuilderConfig()
     search_index: str = "https://index.docker.io"
     ignored: tuple[str, ...] = ()
 
@@ -295,6 +309,35 @@ def _compression(value: object) -> str:
     return str(value)
 
 
+def _builder(value: object) -> BuilderConfig:
+    table = _known(value, "gc", "entitlements")
+    gc = _known(table.get("gc", {}), "enabled", "defaultKeepStorage")
+    entitlements = _known(table.get("entitlements", {}), "network-host", "security-insecure")
+    limit = None
+    if "defaultKeepStorage" in gc and _flag(gc.get("enabled", True)):
+        limit = _size(gc["defaultKeepStorage"])
+    return BuilderConfig(
+        keep_storage=limit, insecure=_flag(entitlements.get("security-insecure", False))
+    )
+
+
+def _known(value: object, *names: str) -> Mapping[str, object]:
+    table = _table(value)
+    for name in table:
+        if name not in names:
+            raise ValueError(f"expected {', '.join(names)}, not {name}")
+    return table
+
+
+def _size(value: object) -> int:
+    """Bytes, as a number or as ``10GB``; units are powers of 1024, as dockerd reads them."""
+    match = _SIZE.fullmatch(str(value).strip())
+    if match is None or isinstance(value, bool):
+        raise ValueError("expected a size such as 10GB")
+    power = "kmgt".find(match[2].lower()) + 1 if match[2] else 0
+    return int(float(match[1]) * 1024**power)
+
+
 def _level(value: object) -> str:
     if value not in LOG_LEVELS:
         raise ValueError(f"expected one of {', '.join(LOG_LEVELS)}")
@@ -331,5 +374,6 @@ _KEYS: dict[str, tuple[str, Callable[[object], Any]]] = {
     "max-download-attempts": ("max_download_attempts", _count),
     "proxies": ("proxies", _proxies),
     "layer-compression": ("layer_compression", _compression),
+    "builder": ("builder", _builder),
     "search-index": ("search_index", _text),
 }

@@ -1,19 +1,115 @@
-"""`build_prune`: what builds have kept beside images goes."""
+"""What builds keep beside images: how it is listed, and how it goes.
 
-from lamina.engine.filters import FilterSet
+That is the contents of cache mounts. The images of steps, which builds take their steps from, are
+images like others and go with `image_prune`.
+"""
+
+import re
+from collections.abc import Callable
+from typing import Final
+
+from lamina.build.cache_mounts import CacheEntry, CacheMounts
+from lamina.engine.filters import FilterSet, parse_time
+from lamina.errors import InvalidFilter, InvalidParameter
 from lamina.image_api import Filters
-from lamina.models import BuildPruneResponse
+from lamina.models import BuildCache, BuildPruneResponse
+from lamina.oci.timestamp import format_unix
+from lamina.records.changes import AddEvent
+from lamina.records.records import Transaction
 
-_FILTERS = (
-    *("until", "unused-for", "id", "parent", "type", "description"),
-    *("inuse", "shared", "private"),
-)
+_TYPE: Final = "exec.cachemount"
+_FIELDS: Final = ("id", "parent", "type", "description", "inuse", "shared", "private")
+_FILTERS: Final = ("until", "unused-for", *_FIELDS)
+
+Condition = Callable[[CacheEntry], bool]
 
 
-def prune_build_cache(
-    *, keep_storage: int, all_types: bool, filters: Filters | None
+async def build_cache(caches: CacheMounts) -> list[BuildCache]:
+    """All that is kept, as ``/system/df`` lists it."""
+    return [
+        BuildCache(
+            id=entry.id,
+            parents=[],
+            type=_TYPE,
+            description=entry.record.description,
+            in_use=entry.in_use,
+            size=entry.size,
+            created_at=format_unix(entry.record.created),
+            last_used_at=format_unix(entry.record.last_used),
+            usage_count=entry.record.uses,
+        )
+        for entry in await caches.entries()
+    ]
+
+
+async def prune_build_cache(
+    caches: CacheMounts, *, keep_storage: int, filters: Filters | None, now: int
 ) -> BuildPruneResponse:
-    """Nothing is kept yet. Raises InvalidFilter."""
-    del keep_storage, all_types
-    FilterSet.check(filters, _FILTERS)
-    return BuildPruneResponse()
+    """Remove what was used longest ago, until `keep_storage` bytes are left.
+
+    Raises InvalidFilter, InvalidParameter.
+    """
+    wanted = _condition(filters, now)
+    entries = await caches.entries()
+    total = sum(entry.size for entry in entries)
+    removed = []
+    freed = 0
+    for entry in entries:
+        if total - freed <= keep_storage and keep_storage:
+            break
+        if not wanted(entry):
+            continue
+        size = await caches.remove(entry.id)
+        if size is not None:
+            removed.append(entry.id)
+            freed += size
+    return BuildPruneResponse(caches_deleted=removed or None, space_reclaimed=freed)
+
+
+def tell_pruned(transaction: Transaction, pruned: BuildPruneResponse, now: int) -> None:
+    """Write down the event."""
+    attributes = {"reclaimed": str(pruned.space_reclaimed)}
+    event = AddEvent(time=now, type="builder", action="prune", actor_id="", attributes=attributes)
+    transaction.do(event)
+
+
+def _condition(filters: Filters | None, now: int) -> Condition:
+    checked = FilterSet.check(filters, _FILTERS)
+    if "until" in checked and "unused-for" in checked:
+        raise InvalidParameter('conflicting filters: "until" and "unused-for"')
+    for name in _FILTERS:
+        if len(checked[name]) > 1:
+            raise InvalidParameter("filters expect only one value")
+    since = _since(checked, now)
+    try:
+        id_pattern = re.compile("".join(checked["id"]))
+    except re.error as error:
+        raise InvalidFilter(f"invalid filter 'id': {error}", name="id") from None
+
+    def wanted(entry: CacheEntry) -> bool:
+        told = {
+            "parent": "",
+            "type": _TYPE,
+            "description": entry.record.description,
+            "inuse": str(entry.in_use).lower(),
+            "shared": "false",
+            "private": "true",
+        }
+        return (
+            (since is None or entry.record.last_used <= since)
+            and id_pattern.search(entry.id) is not None
+            and all(_agrees(value, checked[name]) for name, value in told.items())
+        )
+
+    return wanted
+
+
+def _since(checked: FilterSet, now: int) -> int | None:
+    """Before when something must have been used last, in unix nanoseconds."""
+    texts = checked["until"] or checked["unused-for"]
+    return parse_time(texts[0], now) if texts else None
+
+
+def _agrees(value: str, asked: tuple[str, ...]) -> bool:
+    """Whether a field has the value that is asked for; one asked for without a value must be so."""
+    return all(value == (text or "true") for text in asked)

@@ -13,7 +13,7 @@ from lamina.build.builder import BuildParts
 from lamina.build.cache_mounts import CacheMounts
 from lamina.build.request import RunSettings
 from lamina.content.local import LocalStore
-from lamina.engine.build_pruning import prune_build_cache
+from lamina.engine.build_pruning import build_cache, prune_build_cache, tell_pruned
 from lamina.engine.building import BuildParameters, build_operation
 from lamina.engine.creating import import_tarball, pull_image
 from lamina.engine.deletion import Deletion
@@ -41,7 +41,6 @@ from lamina.layers.compression import Compression
 from lamina.models import (
     AuthenticateOK,
     BuildPruneResponse,
-    BuildUlimit,
     DistributionInspect,
     EventMessage,
     HistoryResponseItem,
@@ -56,6 +55,7 @@ from lamina.models import (
     SystemInfo,
     SystemPing,
     SystemVersion,
+    Ulimit,
 )
 from lamina.oci.config import ImageConfig
 from lamina.oci.containerconfig import ContainerConfig
@@ -117,6 +117,8 @@ class Engine:
         max_downloads: int = DOWNLOADS,
         max_uploads: int = UPLOADS,
         layer_compression: Compression = Compression.GZIP,
+        build_cache_limit: int | None = None,
+        insecure_builds: bool = False,
         snapshot_driver: str | None = None,
         runtime: str | None = None,
     ) -> AsyncIterator[Self]:
@@ -125,9 +127,11 @@ class Engine:
         `platform` is chosen from multi-platform images (default: the host's); `clock` gives unix
         nanoseconds. `registries` says how registries are reached, `credentials` who asks where a
         call does not; `max_downloads` and `max_uploads` layers move at a time, and those that are
-        here uncompressed are pushed in `layer_compression`. `snapshot_driver` and `runtime` (an OCI
-        runtime, by name or path) are found by trying, when they are first needed, if they are not
-        given. Raises Unavailable if the root belongs to a newer version or stays locked.
+        here uncompressed are pushed in `layer_compression`. `build_cache_limit` bytes are left of
+        what cache mounts hold when a build ends; `insecure_builds` lets RUN ask for all privileges.
+        `snapshot_driver` and `runtime` (an OCI runtime, by name or path) are found by trying, when
+        they are first needed, if they are not given. Raises Unavailable if the root belongs to a
+        newer version or stays locked.
         """
         logger = logger or logging.getLogger("lamina")
         root = root.absolute()  # noqa: ASYNC240 - reads the working directory, once
@@ -162,6 +166,8 @@ class Engine:
                 version=__version__,
                 workshop=workshop,
                 caches=CacheMounts(root / "build" / "mounts", now=clock),
+                cache_limit=build_cache_limit,
+                allow_insecure=insecure_builds,
             )
             builds.directory.mkdir(mode=0o711, exist_ok=True)
             try:
@@ -194,7 +200,13 @@ class Engine:
         filters: Filters | None = None,
     ) -> BuildPruneResponse:
         """Delete what builds have kept beside images."""
-        return prune_build_cache(keep_storage=keep_storage, all_types=all, filters=filters)
+        del all  # There is only one type of cache.
+        now = self._resources.now()
+        pruned = await prune_build_cache(
+            self._builds.caches, keep_storage=keep_storage, filters=filters, now=now
+        )
+        await self._records.change(lambda transaction: tell_pruned(transaction, pruned, now))
+        return pruned
 
     def image_build(
         self,
@@ -227,7 +239,7 @@ class Engine:
         target: str = "",
         outputs: Sequence[ImageBuildOutput] = (),
         input_stream: ByteSource | None = None,
-        ulimits: Sequence[BuildUlimit] = (),
+        ulimits: Sequence[Ulimit] = (),
         cgroupparent: str = "",
         x_registry_auth: RegistryAuth = "",
         secrets: Mapping[str, bytes | os.PathLike[str]] | None = None,
@@ -497,8 +509,14 @@ class Engine:
 
     async def system_data_usage(self, *, types: Sequence[str] = ()) -> SystemDataUsage:
         """Disk use."""
+        caches = []
+        if not types or "build-cache" in types:
+            caches = await build_cache(self._builds.caches)
         return data_usage(
-            self._records.catalogue, types=frozenset(types), now=self._resources.now()
+            self._records.catalogue,
+            types=frozenset(types),
+            build_cache=caches,
+            now=self._resources.now(),
         )
 
     def system_events(

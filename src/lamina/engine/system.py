@@ -11,6 +11,7 @@ from lamina import __version__
 from lamina.engine.inspecting import GRAPH_DRIVER
 from lamina.engine.listing import list_images
 from lamina.models import (
+    BuildCache,
     PlatformName,
     SystemDataUsage,
     SystemInfo,
@@ -161,7 +162,9 @@ def _is_network(entry: str) -> bool:
     return True
 
 
-def data_usage(catalogue: Catalogue, *, types: frozenset[str], now: int) -> SystemDataUsage:
+def data_usage(
+    catalogue: Catalogue, *, types: frozenset[str], build_cache: list[BuildCache], now: int
+) -> SystemDataUsage:
     """Disk use; sizes are those of unpacked layers, as dockerd reports them."""
     usage = SystemDataUsage()
     if not types or "image" in types:
@@ -176,5 +179,5 @@ def data_usage(catalogue: Catalogue, *, types: frozenset[str], now: int) -> Syst
     if not types or "volume" in types:
         usage.volumes = []
     if not types or "build-cache" in types:
-        usage.build_cache = []
+        usage.build_cache = build_cache
     return usage

@@ -7,7 +7,7 @@ lists and ``<none>`` for missing names in old versions: a program sees the same 
 spoken.
 """
 
-from lamina.models.builds import BuildCache, BuildPruneResponse, BuildUlimit, ImageBuildOutput
+from lamina.models.builds import BuildCache, BuildPruneResponse, ImageBuildOutput
 from lamina.models.containers import (
     ContainerChange,
     ContainerCreateResponse,
@@ -99,7 +99,6 @@ __all__ = [
     "BlkioStats",
     "BuildCache",
     "BuildPruneResponse",
-    "BuildUlimit",
     "ComponentCommit",
     "ContainerChange",
     "ContainerCreateResponse",

@@ -16,7 +16,9 @@ class BuildCache(Model, kw_only=True):
     """One record of the build cache, as ``GET /system/df`` lists it (schema BuildCache). Bytes."""
 
     id: str = msgspec.field(name="ID")
-    parents: list[str] | None = None
+    parent: str | msgspec.UnsetType = msgspec.UNSET
+    """In place of `parents` before API 1.42."""
+    parents: list[str] | msgspec.UnsetType = msgspec.UNSET
     type: str
     description: str = ""
     in_use: bool = False
@@ -32,11 +34,3 @@ class ImageBuildOutput(Model, kw_only=True):
 
     type: str
     attrs: dict[str, str] | None = None
-
-
-class BuildUlimit(Model, kw_only=True):
-    """A limit of the processes that a build runs (schema Ulimit): one of ``ulimits``."""
-
-    name: str
-    hard: int = 0
-    soft: int = 0

@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 
 from lamina.models.base import Model
+from lamina.models.builds import BuildCache
 from lamina.models.containers import ContainerSummary
 from lamina.models.images import ImageSummary
 
@@ -46,7 +47,7 @@ class SystemDataUsage(Model, kw_only=True):
     images: list[ImageSummary] | None = None
     containers: list[ContainerSummary] | None = None
     volumes: list[Any] | None = None
-    build_cache: list[Any] | None = None
+    build_cache: list[BuildCache] | None = None
 
 
 class EventActor(Model, kw_only=True):

@@ -3,7 +3,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from lamina.models import BuildUlimit, ImageBuildOutput
+from lamina.models import ImageBuildOutput, Ulimit
 from tests.unit.api.conftest import Served
 from tests.unit.api.wire import Wire
 
@@ -57,7 +57,7 @@ async def test_every_parameter(served: Served, wire: Wire) -> None:
         "cpuperiod": 3,
         "cpuquota": 4,
         "outputs": [ImageBuildOutput(type="tar", attrs={"dest": "x"})],
-        "ulimits": [BuildUlimit(name="nofile", hard=20, soft=10)],
+        "ulimits": [Ulimit(name="nofile", hard=20, soft=10)],
         "content_type": "application/tar",
         "x_registry_config": "e30=",
         "x_registry_auth": "e30=",

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from lamina.daemon.config import DaemonConfig, InvalidConfig, read_config
+from lamina.daemon.config import BuilderConfig, DaemonConfig, InvalidConfig, read_config
 
 
 def write(directory: Path, name: str, text: str) -> Path:
@@ -134,3 +134,26 @@ def test_tls_needs_its_files() -> None:
 
 def test_without_tlsverify_there_is_no_tls() -> None:
     assert DaemonConfig(tlscacert=Path("/a"), tlscert=Path("/b"), tlskey=Path("/c")).tls is None
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("[builder.gc]\ndefaultKeepStorage = '10GB'", BuilderConfig(keep_storage=10 << 30)),
+        ("[builder.gc]\ndefaultKeepStorage = 5", BuilderConfig(keep_storage=5)),
+        ("[builder.gc]\nenabled = false\ndefaultKeepStorage = '1MB'", BuilderConfig()),
+        ("[builder.entitlements]\nsecurity-insecure = true", BuilderConfig(insecure=True)),
+    ],
+)
+def test_builder(tmp_path: Path, text: str, expected: BuilderConfig) -> None:
+    path = tmp_path / "lamina.toml"
+    path.write_text(text)
+    assert read_config(path).builder == expected
+
+
+@pytest.mark.parametrize("text", ["[builder]\nx = 1", "[builder.gc]\ndefaultKeepStorage = 'much'"])
+def test_bad_builder(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "lamina.toml"
+    path.write_text(text)
+    with pytest.raises(InvalidConfig, match="builder: expected"):
+        read_config(path)
