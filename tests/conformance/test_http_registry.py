@@ -137,6 +137,8 @@ def test_a_tag_that_moved(servers: Sockets, repository: str) -> None:
         "fromImage={r}/x&tag=1&platform=linux/amd64/v1/x",
         "fromImage={r}/x&tag=1&platform=*",
         f"fromImage={UNKNOWN[7:]}",
+        "fromImage=localhost:1/x&tag=1",
+        "fromImage=127.0.0.2:1/x",
     ],
 )
 def test_a_pull_that_is_refused(servers: Sockets, registry: Registry, query: str) -> None:

@@ -35,8 +35,9 @@ class Authority:
 
 
 def make_authority(directory: Path) -> Authority:
-    """Make an authority and both certificates, valid for a day, for localhost and 127.0.0.1.
+    """Make an authority and both certificates, valid for a day.
 
+    They are for localhost, 127.0.0.1 and registry.test, which only a proxy can find.
     Raises MissingProgramError, ProgramFailedError.
     """
     authority = Authority(directory)
@@ -54,7 +55,7 @@ def make_authority(directory: Path) -> Authority:
             *("-subj", f"/CN={usage} of the tests"),
             *("-CA", str(authority.ca), "-CAkey", str(ca_key)),
             *("-addext", "basicConstraints=critical,CA:FALSE"),
-            *("-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"),
+            *("-addext", "subjectAltName=DNS:localhost,DNS:registry.test,IP:127.0.0.1"),
             *("-addext", f"extendedKeyUsage={usage}"),
             *("-keyout", str(key), "-out", str(certificate)),
         )

@@ -18,6 +18,7 @@ from lamina.oci.index import Index, parse_manifest_or_index
 from lamina.oci.manifest import Manifest
 from lamina.oci.platform import Platform
 from lamina.oci.reference import Reference
+from lamina.registry.auth import BasicCredentialsMissing, TokenRefused
 from lamina.registry.client import RegistryClient
 from lamina.registry.credentials import AuthConfig
 from lamina.registry.login import log_in
@@ -87,7 +88,10 @@ async def inspect_distribution(
     """
     reference = _parse(name)
     repository = await registries.repository(reference, credentials=parse_auth(auth))
-    fetched = await repository.fetch(reference.digest or reference.tag or "")
+    try:
+        fetched = await repository.fetch(reference.digest or reference.tag or "")
+    except (BasicCredentialsMissing, TokenRefused) as error:
+        raise await registries.unsent(reference, error) from error
     target = parse_manifest_or_index(fetched.raw, fetched.media_type or None)
     if isinstance(target, Index):
         platforms = [child.platform for child in target.manifests if child.platform is not None]

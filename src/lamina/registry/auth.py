@@ -10,9 +10,9 @@ from lamina.registry import token as tokens
 from lamina.registry.challenge import Challenge, choose, parse
 from lamina.registry.clock import Clock
 from lamina.registry.credentials import AuthConfig
-from lamina.registry.failure import RegistryError, explain
+from lamina.registry.failure import RegistryError, RegistryUnauthorized, explain
 from lamina.registry.hosts import Endpoint
-from lamina.registry.retry import retry_after
+from lamina.registry.retry import RETRIED_STATUSES, retry_after
 from lamina.registry.token import Token, TokenRequest
 from lamina.registry.transport import Request, Transport, bytes_body
 
@@ -27,6 +27,13 @@ class BasicCredentialsMissing(Unauthorized):
 
     def __init__(self) -> None:
         super().__init__("no basic auth credentials")
+
+
+class TokenRefused(RegistryUnauthorized):
+    """The token server does not take the credentials, or says nothing of use."""
+
+    def __init__(self, refusal: RegistryError) -> None:
+        super().__init__(str(refusal), status=refusal.status, problems=refusal.problems)
 
 
 class _Kept:
@@ -61,8 +68,8 @@ class Authorizer:
         """The header's value, None where nothing is asked for.
 
         `stale` is a value that was refused: a token equal to it is not given again. Raises
-        BasicCredentialsMissing, TokenError, RegistryError and ConnectionFailed (of the token
-        server), Forbidden (a token server that must not be told a secret).
+        BasicCredentialsMissing, TokenError, TokenRefused, RegistryError (a token server that may
+        answer later) and ConnectionFailed, Forbidden (one that must not be told a secret).
         """
         if credentials.registrytoken:
             return f"Bearer {credentials.registrytoken}"
@@ -129,7 +136,9 @@ class Authorizer:
                 if refused.status not in {404, 405}:
                     break
         assert error is not None
-        raise error
+        if error.status in RETRIED_STATUSES:
+            raise error
+        raise TokenRefused(error) from error
 
     async def _ask(self, endpoint: Endpoint, request: TokenRequest) -> Token:
         if request.url.scheme == "http" and not endpoint.plain_allowed:

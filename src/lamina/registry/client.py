@@ -12,6 +12,7 @@ from typing import Self
 
 from yarl import URL
 
+from lamina.errors import LaminaError
 from lamina.oci.reference import Reference
 from lamina.registry import certs
 from lamina.registry.auth import Authorizer
@@ -165,6 +166,18 @@ class RegistryClient:
             files = await asyncio.to_thread(_read_files, rules.certificates, hosts)
         found = endpoints(rules, registry, files=files, insecure=await self._is_insecure(host))
         return _answering_first(found, self.tools.contacts, self.tools.clock.monotonic())
+
+    async def unsent(self, reference: Reference, reason: LaminaError) -> LaminaError:
+        """The error of a first request for `reference` that had no authorisation to be sent with.
+
+        Never Unauthorized, which would make docker's client ask for a password: so does a dockerd.
+        """
+        endpoint, *_ = await self.endpoints(reference.domain)
+        what = (
+            "tags/list" if reference.is_bare else f"manifests/{reference.digest or reference.tag}"
+        )
+        method = "Get" if reference.is_bare or reference.digest is not None else "Head"
+        return LaminaError(f'{method} "{endpoint.url(f"/{reference.path}/{what}")}": {reason}')
 
     async def _is_insecure(self, host: str) -> bool:
         rules = self.config.hosts

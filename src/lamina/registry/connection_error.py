@@ -2,13 +2,17 @@
 
 import errno
 import os
+import re
 import ssl
 from enum import Enum
+from typing import Final
 
 import aiohttp
 from yarl import URL
 
 from lamina.errors import LaminaError
+
+_TRIED: Final = re.compile(r"Connect call failed \('([0-9A-Fa-f:.]+)', (\d+)")
 
 
 class Trouble(Enum):
@@ -52,10 +56,10 @@ def explain(error: BaseException, url: URL) -> tuple[str, Trouble]:
 
 
 def _of_dialing(error: BaseException, url: URL) -> tuple[str, Trouble] | None:
-    host = f"{url.host}:{url.port}"
     match error:
         case aiohttp.ClientProxyConnectionError():
-            return f"proxyconnect tcp: dial tcp: {_system(error)}", Trouble.DIAL
+            proxy = f"{error.host}:{error.port}"
+            return f"proxyconnect tcp: {_refused(error.os_error, proxy)}", Trouble.DIAL
         case aiohttp.ClientHttpProxyError():
             return error.message or f"proxy answered {error.status}", Trouble.DIAL
         case aiohttp.ClientConnectorDNSError():
@@ -65,9 +69,9 @@ def _of_dialing(error: BaseException, url: URL) -> tuple[str, Trouble] | None:
         case aiohttp.ClientConnectorSSLError() | ssl.SSLError():
             return _tls(error)
         case aiohttp.ClientConnectorError():
-            return f"dial tcp {host}: connect: {_system(error)}", Trouble.DIAL
+            return _refused(error.os_error, f"{url.host}:{url.port}"), Trouble.DIAL
         case aiohttp.ConnectionTimeoutError():
-            return f"dial tcp {host}: i/o timeout", Trouble.TIMEOUT
+            return f"dial tcp {url.host}:{url.port}: i/o timeout", Trouble.TIMEOUT
         case _:
             return None
 
@@ -86,6 +90,15 @@ def _of_talking(error: BaseException, url: URL) -> tuple[str, Trouble]:
             return f"read tcp {url.host}:{url.port}: {_system(error)}", Trouble.BROKEN
         case _:
             return str(error) or type(error).__name__, Trouble.BROKEN
+
+
+def _refused(error: OSError, host: str) -> str:
+    """No connection to `host`: which of its addresses was tried first stands in asyncio's text."""
+    tried = _TRIED.search(str(error))
+    if tried is not None:
+        address, port = tried.groups()
+        host = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+    return f"dial tcp {host}: connect: {_system(error)}"
 
 
 def _system(error: OSError) -> str:

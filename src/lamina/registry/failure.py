@@ -194,9 +194,9 @@ def _problems_of_body(
         code = _SPEAKING.get(status, "UNKNOWN")
         return (*known, _problem(code, document.details)), ""
     listed = [_problem(entry.code or "", entry.message or "") for entry in document.errors or ()]
-    # A challenge and the body often say the same thing.
-    merged = (*known, *(problem for problem in listed if problem not in known))
-    return merged, _unparsable(status, body, "no error details found in HTTP response body")
+    return (*known, *listed), _unparsable(
+        status, body, "no error details found in HTTP response body"
+    )
 
 
 def _complaint(body: bytes) -> str:

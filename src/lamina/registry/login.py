@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+import msgspec
+
 from lamina.errors import LaminaError, Unauthorized
 from lamina.registry.challenge import choose
 from lamina.registry.client import RegistryClient
@@ -27,8 +29,10 @@ class LoginFailed(LaminaError):
 async def log_in(client: RegistryClient, credentials: AuthConfig) -> Login:
     """Ask the registry of ``credentials.serveraddress`` (Docker Hub if empty), never a mirror.
 
+    An access token is no login and is left aside.
     Raises Unauthorized (wrong credentials), ConnectionFailed, LoginFailed, TokenError.
     """
+    credentials = msgspec.structs.replace(credentials, registrytoken="")
     sessions = await client.sessions(
         registry_of(credentials.serveraddress), credentials=credentials, mirrors=False
     )
@@ -46,7 +50,7 @@ async def _log_in(session: Session, credentials: AuthConfig) -> Login:
     url = session.endpoint.url("/")
     challenge = choose(await session.meet())
     refresh = ""
-    if challenge is not None and challenge.scheme == "bearer" and not credentials.registrytoken:
+    if challenge is not None and challenge.scheme == "bearer":
         try:
             token = await session.tools.authorizer.refresh_token(
                 session.endpoint, challenge, credentials
@@ -59,7 +63,7 @@ async def _log_in(session: Session, credentials: AuthConfig) -> Login:
                 ) from error
             raise LoginFailed(message) from error
         authorization: str | None = f"Bearer {token.value}"
-        refresh = token.refresh
+        refresh = token.refresh or credentials.identitytoken
     else:
         authorization = await session.tools.authorizer.authorization(
             session.endpoint, () if challenge is None else (challenge,), credentials, ()

@@ -94,11 +94,12 @@ def requests(
         return (_post(realm, form, service, wanted, client_id),)
     pairs = [("service", service)] if service else []
     pairs += [("scope", item) for item in wanted]
-    if not credentials.username:
-        return (TokenRequest("GET", realm.extend_query(pairs)),)
-    pairs.append(("account", credentials.username))
+    if credentials.username:
+        pairs.append(("account", credentials.username))
     if offline:
         pairs += [("client_id", client_id), ("offline_token", "true")]
+    if not credentials.username:
+        return (TokenRequest("GET", realm.extend_query(pairs)),)
     form = {
         "grant_type": "password",
         "username": credentials.username,

@@ -27,12 +27,12 @@ from lamina.records.changes import (
 from lamina.records.happenings import image_event
 from lamina.records.lookup import find_image
 from lamina.records.records import Transaction
-from lamina.registry.auth import BasicCredentialsMissing
+from lamina.registry.auth import BasicCredentialsMissing, TokenRefused
 from lamina.registry.credentials import AuthConfig
 from lamina.registry.repository import Repository
 from lamina.transfer.images import image_record
-from lamina.transfer.pull_errors import explained
 from lamina.transfer.pulled_layers import LayerPuller, held_layers, protect_layers
+from lamina.transfer.refusals import refused_pull
 from lamina.transfer.remote_image import (
     RemoteImage,
     choose_manifest,
@@ -93,15 +93,10 @@ async def pull_images(
             is_news = any(news)
         else:
             is_news = await puller.pull(reference, report)
-    except BasicCredentialsMissing as error:
-        # No 401, which would make docker's client ask for a password: so does a dockerd.
-        endpoint, *_ = await remotes.registries.endpoints(reference.domain)
-        what = f"manifests/{reference.digest or reference.tag}" if named else "tags/list"
-        url = endpoint.url(f"/{reference.path}/{what}")
-        method = "Get" if reference.tag is None or reference.digest is not None else "Head"
-        raise LaminaError(f'{method} "{url}": {error}') from error
+    except (BasicCredentialsMissing, TokenRefused) as error:
+        raise await remotes.registries.unsent(reference, error) from error
     except LaminaError as error:
-        raise explained(error, reference) from error
+        raise refused_pull(error, reference) from error
     text = "Downloaded newer image for" if is_news else "Image is up to date for"
     await report(StatusLine(f"Status: {text} {reference.familiar}"))
     if puller.warning:

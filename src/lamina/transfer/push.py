@@ -34,13 +34,14 @@ from lamina.records.happenings import image_event
 from lamina.records.records import Transaction
 from lamina.records.sources import sources_of
 from lamina.registry.credentials import AuthConfig
-from lamina.registry.failure import RegistryNotFound
+from lamina.registry.failure import RegistryError, RegistryNotFound
 from lamina.registry.repository import Repository
 from lamina.transfer.compressing import compress_layer, compressed_blob
 from lamina.transfer.incoming import Incoming
 from lamina.transfer.pushed_again import push_again
 from lamina.transfer.pushed_image import PushedImage, needed_for_push, read_pushed_image
 from lamina.transfer.pushed_layer import push_document, push_layer
+from lamina.transfer.refusals import refused_push
 from lamina.transfer.remotes import Remotes
 from lamina.transfer.resources import Resources
 from lamina.transfer.shared import Tell
@@ -85,12 +86,15 @@ async def push_images(
     repository = await remotes.registries.repository(
         reference, credentials=wanted.credentials, headers=wanted.headers
     )
-    # Whether there is a registry at all is known before anything is made ready for it.
-    await repository.uploader()
     digests: dict[str, str] = {}
-    for tag in tags:
-        pusher = _Pusher(resources, remotes, repository, reference.with_tag(tag))
-        digests[tag] = str(await pusher.push(report))
+    try:
+        # Whether there is a registry at all is known before anything is made ready for it.
+        await repository.uploader()
+        for tag in tags:
+            pusher = _Pusher(resources, remotes, repository, reference.with_tag(tag))
+            digests[tag] = str(await pusher.push(report))
+    except RegistryError as error:
+        raise refused_push(error) from error
     now = resources.now()
     await resources.records.change(lambda transaction: _tell(transaction, reference, now))
     return digests

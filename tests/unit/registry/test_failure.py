@@ -113,10 +113,12 @@ def test_other_bodies_are_told_as_a_dockerd_tells_them(status: int, body: bytes,
     assert str(explain(status, body)) == text
 
 
-def test_a_bearer_challenge_explains_a_refusal_without_a_body() -> None:
+def test_a_bearer_challenge_explains_a_refusal_before_its_body() -> None:
     challenges = parse(['Bearer realm="x",error="insufficient_scope"'])
-    error = explain(403, _body(("DENIED", "")), challenges=challenges)
-    assert str(error) == "denied: requested access to the resource is denied"
+    error = explain(403, _body(("UNAUTHORIZED", "who?")), challenges=challenges)
+    assert str(error) == (
+        "errors:\ndenied: requested access to the resource is denied\nunauthorized: who?\n"
+    )
     assert isinstance(error, RegistryDenied)
     described = parse(['Bearer realm="x",error="invalid_token",error_description="it is old"'])
     assert str(explain(401, b"", challenges=described)) == "unauthorized: it is old"
