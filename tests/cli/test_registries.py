@@ -44,7 +44,7 @@ def test_there_and_back(cli: LaminaCli, registry: Registry, sample: Path) -> Non
     assert cli("images", "--quiet", "--no-trunc", f"{name}:1").strip() == image_id
     events = [json.loads(line) for line in cli("pull", "--format", "json", name).splitlines()]
     assert events[-1] == {"status": f"Status: Image is up to date for {name}:latest"}
-    found = cli("search", "--format", "json", f"{registry.address}/lamina")
+    found = cli("search", "--format", "json", name)
     assert json.loads(found)["Name"] == name
     cli("rmi", "--force", image_id)
 
