@@ -12,9 +12,12 @@ from lamina import __version__
 from lamina.build.builder import BuildParts
 from lamina.build.cache_mounts import CacheMounts
 from lamina.build.request import RunSettings
+from lamina.containers.containers import Containers, Parts
+from lamina.containers.recovery import close_containers, recover_containers
 from lamina.content.local import LocalStore
 from lamina.engine.build_pruning import build_cache, prune_build_cache, tell_pruned
 from lamina.engine.building import BuildParameters, build_operation
+from lamina.engine.container_operations import ContainerOperations
 from lamina.engine.creating import import_tarball, pull_image
 from lamina.engine.deletion import Deletion
 from lamina.engine.inspecting import image_history, inspect_image
@@ -80,7 +83,7 @@ _UNFINISHED_LIFE = 7 * 24 * 3600
 """Seconds for which what a broken-off pull has is kept."""
 
 
-class Engine:
+class Engine(ContainerOperations):
     """An engine on a data root. Any number of them, in any processes, may share one root.
 
     All of it belongs to the event loop it was opened on.
@@ -91,9 +94,12 @@ class Engine:
         root: Path,
         resources: Resources,
         remotes: Remotes,
+        *,
         workshop: Workshop,
         builds: BuildParts,
+        containers: Containers,
     ) -> None:
+        super().__init__(containers)
         self._root = root
         self._workshop = workshop
         self._resources = resources
@@ -121,6 +127,7 @@ class Engine:
         insecure_builds: bool = False,
         snapshot_driver: str | None = None,
         runtime: str | None = None,
+        stop_timeout: int = 0,
     ) -> AsyncIterator[Self]:
         """Open the engine on `root`, which is made if it does not exist.
 
@@ -130,7 +137,8 @@ class Engine:
         here uncompressed are pushed in `layer_compression`. `build_cache_limit` bytes are left of
         what cache mounts hold when a build ends; `insecure_builds` lets RUN ask for all privileges.
         `snapshot_driver` and `runtime` (an OCI runtime, by name or path) are found by trying, when
-        they are first needed, if they are not given. Raises Unavailable if the root belongs to a
+        they are first needed, if they are not given. Containers that still run at the end have
+        `stop_timeout` seconds to end by themselves. Raises Unavailable if the root belongs to a
         newer version or stays locked.
         """
         logger = logger or logging.getLogger("lamina")
@@ -170,12 +178,25 @@ class Engine:
                 allow_insecure=insecure_builds,
             )
             builds.directory.mkdir(mode=0o711, exist_ok=True)
+            containers = Containers(
+                root / "containers",
+                root / "volumes",
+                Parts(records, resources.configs, workshop, clock, logger),
+            )
             try:
-                engine = cls(root, resources, remotes, workshop, builds)
+                engine = cls(
+                    root,
+                    resources,
+                    remotes,
+                    workshop=workshop,
+                    builds=builds,
+                    containers=containers,
+                )
                 await engine._forget_unfinished()
-                await workshop.sweep()
+                await recover_containers(containers)
                 yield engine
             finally:
+                await close_containers(containers, stop_timeout)
                 await workshop.close()
 
     async def _forget_unfinished(self) -> None:

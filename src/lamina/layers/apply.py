@@ -11,7 +11,7 @@ would change its time, and could not be made in it at all if its mode forbade th
 import errno
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
@@ -72,6 +72,10 @@ class ApplyOptions:
     ownership: Ownership = Ownership.SET
     overlay_xattrs: str = "trusted.overlay."
     """Prefix of overlayfs's attributes; ``user.overlay.`` for mounts with ``userxattr``."""
+    whiteouts: bool = True
+    """Whether names of whiteouts mean something; else it is an archive of files, and no layer."""
+    adapt: Callable[[TarHeader], TarHeader] | None = None
+    """Gives what is to be made in the place of an entry, or raises LaminaError."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,8 +217,14 @@ class LayerApplier:
 
     def _apply(self, header: TarHeader) -> bool:
         """Make what the header says; tell whether its data is wanted."""
+        if self._options.adapt is not None:
+            header = self._options.adapt(header)
         path = header.path
-        if WHITEOUT_PREFIX in path and (is_whiteout(path) or path.startswith(_META_PREFIX)):
+        if (
+            self._options.whiteouts
+            and WHITEOUT_PREFIX in path
+            and (is_whiteout(path) or path.startswith(_META_PREFIX))
+        ):
             self._remove(path)
             return False
         above, _, name = path.rpartition("/")

@@ -11,7 +11,7 @@ would remove others where the layer is unpacked.
 import errno
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -23,7 +23,15 @@ from lamina.layers.tarstream import MAX_PATH
 from lamina.layers.tarwriter import END, header_bytes, padding
 from lamina.layers.tree import Node, Tree
 
-__all__ = ["DiffOptions", "all_below", "compared", "difference_tar", "upper_tar"]
+__all__ = [
+    "DiffOptions",
+    "all_below",
+    "compared",
+    "difference_tar",
+    "size_of",
+    "subtree_tar",
+    "upper_tar",
+]
 
 _CHUNK: Final = 1 << 20
 _TYPES: Final = {
@@ -95,9 +103,35 @@ def difference_tar(lower: int, upper: int, options: DiffOptions | None = None) -
         new.close()
 
 
-def all_below(tree: Tree) -> Iterator[Node]:
-    """Yield all that can be in a layer, sorted, each directory before what is in it."""
-    ahead = [_children(tree, "")]
+def subtree_tar(
+    tree: Tree, path: str, name: str, options: DiffOptions | None = None
+) -> Iterator[bytes]:
+    """An archive of what is at `path` in a tree and all below, under another `name`.
+
+    Of the whole tree, with both empty, what is in it.
+    """
+
+    def renamed(at: str) -> str:
+        return f"{name}{at[len(path) :]}" if path else f"{name}/{at}".lstrip("/")
+
+    writer = _Writer(tree, options or DiffOptions(), renamed=renamed)
+    top = tree.node(path)
+    if top is not None and name:
+        yield from writer.entry(top, name=name)
+    if top is not None and top.is_directory:
+        for node in all_below(tree, path, names=Tree.names):
+            yield from writer.entry(node)
+    yield END
+
+
+def all_below(
+    tree: Tree, path: str = "", *, names: Callable[[Tree, str], list[str]] | None = None
+) -> Iterator[Node]:
+    """Yield all that can be in a layer, sorted, each directory before what is in it.
+
+    `names` gives those of a directory, where whiteouts are files like others.
+    """
+    ahead = [_children(tree, path, names or _names)]
     while ahead:
         node = next(ahead[-1], None)
         if node is None:
@@ -105,15 +139,28 @@ def all_below(tree: Tree) -> Iterator[Node]:
             continue
         yield node
         if node.is_directory:
-            ahead.append(_children(tree, node.path))
+            ahead.append(_children(tree, node.path, names or _names))
+
+
+def size_of(nodes: Iterable[Node]) -> int:
+    """The bytes of regular files, each counted once."""
+    seen: set[tuple[int, int]] = set()
+    total = 0
+    for node in nodes:
+        if node.type != stat.S_IFREG or node.inode in seen:
+            continue
+        if node.inode is not None:
+            seen.add(node.inode)
+        total += node.size
+    return total
 
 
 def _names(tree: Tree, path: str) -> list[str]:
     return [name for name in tree.names(path) if not name.startswith(WHITEOUT_PREFIX)]
 
 
-def _children(tree: Tree, path: str) -> Iterator[Node]:
-    for name in _names(tree, path):
+def _children(tree: Tree, path: str, names: Callable[[Tree, str], list[str]]) -> Iterator[Node]:
+    for name in names(tree, path):
         node = tree.node(f"{path}/{name}" if path else name)
         if node is not None:
             yield node
@@ -188,12 +235,16 @@ def _same(old: Tree, before: Node, new: Tree, now: Node) -> bool:
 class _Writer:
     """Turns nodes into entries."""
 
-    def __init__(self, tree: Tree, options: DiffOptions) -> None:
+    def __init__(
+        self, tree: Tree, options: DiffOptions, *, renamed: Callable[[str], str] = str
+    ) -> None:
         self._tree = tree
+        self._renamed = renamed
         self._owner = options.owner
         self._latest_ns = options.latest_ns
         # The first path of each file that has several.
         self._first: dict[tuple[int, int], str] = {}
+        self._name = ""
 
     def whiteout(self, path: str, mtime_ns: int) -> bytes:
         above, _, name = path.rpartition("/")
@@ -203,9 +254,10 @@ class _Writer:
     def marker(self, path: str, mtime_ns: int) -> bytes:
         return header_bytes(path, mode=0o600, mtime_ns=self._time(mtime_ns))
 
-    def entry(self, node: Node) -> Iterator[bytes]:
+    def entry(self, node: Node, *, name: str = "") -> Iterator[bytes]:
         """Yield the header and the data of a path; nothing if it cannot be in a layer."""
         path = node.path
+        self._name = name or self._renamed(path)
         if len(path) > MAX_PATH:
             raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG), path[:255])
         type = _TYPES.get(node.type)
@@ -231,7 +283,7 @@ class _Writer:
         else:
             yield self._header(node, type)
         if node.inode is not None:
-            self._first[node.inode] = path
+            self._first[node.inode] = self._name
 
     def _file(self, node: Node, fd: int) -> Iterator[bytes]:
         # The header has to say a size before the data comes: what is written meanwhile is cut, or
@@ -254,7 +306,7 @@ class _Writer:
         if type is EntryType.REGULAR:
             capability = self._tree.capability(node.path)
         return header_bytes(
-            node.path,
+            self._name,
             type=type,
             size=size,
             mode=stat.S_IMODE(node.mode),

@@ -17,6 +17,7 @@ from lamina.oci.reference import Reference
 from lamina.oci.rootfs import chain_ids
 from lamina.oci.timestamp import ZERO_UNIX
 from lamina.records import schema
+from lamina.records.containers import Container
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +92,9 @@ class Catalogue:
     repo_digests: dict[str, dict[Digest, Digest]] = field(default_factory=dict)
     kept_layers: dict[Digest, int] = field(default_factory=dict)
     """Layers that stay for a pull to be taken up again, by diff ID: since when (unix ns)."""
+    containers: dict[str, Container] = field(default_factory=dict)
+    container_names: dict[str, str] = field(default_factory=dict)
+    """Container names, and whose ID each leads to."""
     _layer_blobs: dict[Digest, Digest] = field(default_factory=dict)
     _image_manifests: defaultdict[Digest, set[Digest]] = field(
         default_factory=lambda: defaultdict(set)
@@ -141,6 +145,11 @@ class Catalogue:
         """The layer that a blob holds."""
         diff_id = self._layer_blobs.get(blob)
         return None if diff_id is None else self.layers[diff_id]
+
+    def containers_of(self, image_id: Digest) -> list[Container]:
+        """The containers that were made of an image, oldest first."""
+        found = [c for c in self.containers.values() if c.image_id == image_id]
+        return sorted(found, key=lambda container: container.created)
 
     # What `changes` call; nobody else.
 
@@ -220,6 +229,18 @@ class Catalogue:
             if not self.repo_digests[name]:
                 del self.repo_digests[name]
 
+    def add_container(self, container: Container) -> None:
+        """Add a container, or replace it."""
+        self.remove_container(container.id)
+        self.containers[container.id] = container
+        self.container_names[container.name] = container.id
+
+    def remove_container(self, container_id: str) -> None:
+        """Forget a container, if it is there."""
+        old = self.containers.pop(container_id, None)
+        if old is not None:
+            del self.container_names[old.name]
+
     def _add_name(self, image_id: Digest, reference: Reference) -> None:
         self._names[image_id].add(reference)
         self._sorted_names.pop(image_id, None)
@@ -248,6 +269,8 @@ def read_catalogue(connection: Connection) -> Catalogue:
         catalogue.add_tag(name, tag, Tag(Digest.parse(image_id), optional_digest(target)))
     for name, digest, image_id in connection.execute(select(schema.repo_digests)):
         catalogue.add_repo_digest(name, Digest.parse(digest), Digest.parse(image_id))
+    for container in _read_containers(connection):
+        catalogue.add_container(container)
     return catalogue
 
 
@@ -301,4 +324,21 @@ def _read_images(connection: Connection) -> Iterator[Image]:
             locally_built=row.locally_built,
             diff_ids=diff_ids,
             chain_ids=chain_ids(diff_ids),
+        )
+
+
+def _read_containers(connection: Connection) -> Iterator[Container]:
+    for row in connection.execute(select(schema.containers)):
+        yield Container(
+            id=row.id,
+            name=row.name,
+            image_id=Digest.parse(row.image_id),
+            created=row.created,
+            status=row.status,
+            process=row.process,
+            snapshot=row.snapshot,
+            diff_ids=tuple(map(Digest.parse, row.diff_ids)),
+            labels=row.labels,
+            settings=row.settings,
+            state=row.state,
         )

@@ -18,6 +18,7 @@ from sqlalchemy.dialects.sqlite import Insert, insert
 from lamina.oci.digest import Digest
 from lamina.records import schema
 from lamina.records.catalogue import Catalogue, Image, Layer, Manifest, Tag
+from lamina.records.containers import Container
 from lamina.records.events import KEPT, forget_old
 
 Row = Mapping[str, Any]
@@ -302,6 +303,46 @@ class SetLastTagged:
     def apply(self, catalogue: Catalogue) -> None:
         image = catalogue.images[self.image_id]
         catalogue.images[self.image_id] = replace(image, last_tagged=self.time)
+
+
+@dataclass(frozen=True, slots=True)
+class PutContainer:
+    """Add a container, or replace what is known of it. Its name must be free, or its own."""
+
+    container: Container
+
+    def write(self, connection: Connection) -> None:
+        container = self.container
+        row = {
+            "id": container.id,
+            "name": container.name,
+            "image_id": str(container.image_id),
+            "created": container.created,
+            "status": container.status,
+            "process": container.process,
+            "snapshot": container.snapshot,
+            "diff_ids": [str(diff_id) for diff_id in container.diff_ids],
+            "labels": dict(container.labels),
+            "settings": container.settings,
+            "state": container.state,
+        }
+        _put(connection, schema.containers, [row])
+
+    def apply(self, catalogue: Catalogue) -> None:
+        catalogue.add_container(self.container)
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveContainer:
+    """Forget a container."""
+
+    container_id: str
+
+    def write(self, connection: Connection) -> None:
+        connection.execute(_delete(schema.containers, "id"), {"id": self.container_id})
+
+    def apply(self, catalogue: Catalogue) -> None:
+        catalogue.remove_container(self.container_id)
 
 
 @dataclass(frozen=True, slots=True)

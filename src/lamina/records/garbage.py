@@ -1,8 +1,8 @@
 """What nothing needs any more: mark and sweep as pure functions over a `Catalogue`.
 
-Records are marked: roots are the images, and the manifests that tags and digest names came with. An
-image needs its layers and its manifests; an index the manifests it refers to. Blobs need no mark:
-one that no record names, and no lease, is garbage.
+Records are marked: roots are the images, the layers of containers, and the manifests that tags and
+digest names came with. An image needs its layers and its manifests; an index the manifests it
+refers to. Blobs need no mark: one that no record names, and no lease, is garbage.
 """
 
 from collections.abc import Iterable, Iterator
@@ -80,6 +80,8 @@ def blobs_of_removed(catalogue: Catalogue, changes: Iterable[Change]) -> frozens
 
 def _used_layers(catalogue: Catalogue) -> set[Digest]:
     used = {diff_id for image in catalogue.images.values() for diff_id in image.diff_ids}
+    for container in catalogue.containers.values():
+        used.update(container.diff_ids)
     return used | catalogue.kept_layers.keys()
 
 

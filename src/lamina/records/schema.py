@@ -159,6 +159,23 @@ blob_sources = Table(
 )
 """Repositories (canonical names) known to have a layer's blob: a push may mount it from there."""
 
+containers = Table(
+    "containers",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("name", String, nullable=False, unique=True),
+    Column("image_id", String, nullable=False),
+    Column("created", BigInteger, nullable=False),
+    Column("status", String, nullable=False),
+    Column("process", String, nullable=False),
+    Column("snapshot", String, nullable=False),
+    Column("diff_ids", JSON, nullable=False),
+    Column("labels", JSON, nullable=False),
+    Column("settings", String, nullable=False),
+    Column("state", String, nullable=False),
+)
+"""Containers; the image may be gone, but the layers stay."""
+
 Migration = Callable[[Connection], None]
 
 
@@ -166,8 +183,16 @@ def _remember_registries(connection: Connection) -> None:
     metadata.create_all(connection, tables=[kept_layers, blob_sources])
 
 
+def _remember_containers(connection: Connection) -> None:
+    metadata.create_all(connection, tables=[containers])
+
+
 # The first makes all tables there are by now; the later ones leave alone what it has made.
-MIGRATIONS: tuple[Migration, ...] = (metadata.create_all, _remember_registries)
+MIGRATIONS: tuple[Migration, ...] = (
+    metadata.create_all,
+    _remember_registries,
+    _remember_containers,
+)
 """Step N leads from schema version N to N + 1."""
 
 

@@ -14,6 +14,7 @@ from lamina.runtime.seccomp import default_profile
 from lamina.runtime.spec import (
     DEFAULT_CAPABILITIES,
     Device,
+    Limits,
     Mount,
     NetworkMode,
     ProcessSpec,
@@ -254,7 +255,11 @@ def _seccomp(spec: SandboxSpec, machine: Machine) -> dict[str, Any]:
 def _namespaces(spec: SandboxSpec, machine: Machine) -> list[dict[str, str]]:
     found = [{"type": "mount"}]
     shared = {"pid": spec.pid, "ipc": spec.ipc, "uts": spec.uts}
-    found += [{"type": kind} for kind, how in shared.items() if how is Sharing.PRIVATE]
+    for kind, how in shared.items():
+        if isinstance(how, int):
+            found.append({"type": kind, "path": f"/proc/{how}/ns/{kind}"})
+        elif how is Sharing.PRIVATE:
+            found.append({"type": kind})
     if spec.network is NetworkMode.CONTAINER:
         found.append({"type": "network", "path": f"/proc/{spec.network_of}/ns/net"})
     elif spec.network is not NetworkMode.HOST:
@@ -330,25 +335,31 @@ def _resources(spec: SandboxSpec, machine: Machine) -> dict[str, Any]:
             made = _device(device)
             numbers = {key: made[key] for key in ("type", "major", "minor")}
             rules.append({"allow": True, "access": device.access, **numbers})
-    limits = spec.limits
-    document: dict[str, Any] = {"devices": rules}
-    document["memory"] = _given(
+    return {"devices": rules, **limit_document(spec.limits, machine)}
+
+
+def limit_document(limits: Limits, machine: Machine) -> dict[str, Any]:
+    """The limits of control groups, in the form in which they can also be changed."""
+    memory = _given(
         limit=limits.memory,
         swap=(limits.memory_swap or (2 * limits.memory)) if machine.swap_limit else 0,
         reservation=limits.memory_reservation,
         disableOOMKiller=limits.oom_kill_disable,
     )
     if limits.memory_swappiness is not None:
-        document["memory"]["swappiness"] = limits.memory_swappiness
-    document["cpu"] = _given(
-        shares=limits.cpu_shares,
-        period=limits.cpu_period,
-        quota=limits.cpu_quota,
-        cpus=limits.cpuset_cpus,
-        mems=limits.cpuset_mems,
-    )
-    document["blockIO"] = _given(weight=limits.blkio_weight)
-    document["pids"] = _given(limit=limits.pids)
+        memory["swappiness"] = limits.memory_swappiness
+    document = {
+        "memory": memory,
+        "cpu": _given(
+            shares=limits.cpu_shares,
+            period=limits.cpu_period,
+            quota=limits.cpu_quota,
+            cpus=limits.cpuset_cpus,
+            mems=limits.cpuset_mems,
+        ),
+        "blockIO": _given(weight=limits.blkio_weight),
+        "pids": _given(limit=limits.pids),
+    }
     return {key: value for key, value in document.items() if value}
 
 

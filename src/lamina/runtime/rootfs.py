@@ -32,23 +32,43 @@ class RootFilesystems:
     def __init__(self, snapshots: Snapshots) -> None:
         self._snapshots = snapshots
         self._missing: dict[Digest | None, tuple[str, ...]] = {}
+        self._whole: set[str] = set()
+        """Keys of snapshots whose layers are known to be there."""
 
     async def create(self, key: str, layers: Sequence[LayerSource]) -> Mounted:
         """Make a snapshot over layers, base first, and mount it. As `Snapshots.create`."""
+        await self._snapshots.create(key, await self._with_places(key, layers))
+        self._whole.add(key)
+        return await self._snapshots.mount(key)
+
+    async def mount(self, key: str, layers: Sequence[LayerSource]) -> Mounted:
+        """Mount a snapshot, perhaps of an earlier boot, that was made over these layers. NotFound.
+
+        Trees that did not reach the disk before the power went are made again.
+        """
+        if key not in self._whole:
+            await self._snapshots.unpack(await self._with_places(f"{key}-places", layers))
+            self._whole.add(key)
+        return await self._snapshots.mount(key)
+
+    async def remove(self, key: str) -> None:
+        """Unmount and remove a snapshot. NotFound."""
+        self._whole.discard(key)
+        await self._snapshots.remove(key)
+
+    async def _with_places(self, key: str, layers: Sequence[LayerSource]) -> list[LayerSource]:
+        """The layers with the one that has what they lack; `key` is free for a snapshot to look."""
         chain = chain_ids(layer.diff_id for layer in layers)
         top = chain[-1] if chain else None
         if top not in self._missing:
             await self._snapshots.create(key, layers)
-            mounted = await self._snapshots.mount(key)
-            missing = await asyncio.to_thread(missing_places, mounted.path)
-            self._missing[top] = missing
-            if not missing:
-                return mounted
-            await self._snapshots.remove(key)
+            try:
+                mounted = await self._snapshots.mount(key)
+                self._missing[top] = await asyncio.to_thread(missing_places, mounted.path)
+            finally:
+                await self._snapshots.remove(key)
         missing = self._missing[top]
-        places = [places_layer(missing)] if missing else []
-        await self._snapshots.create(key, [*layers, *places])
-        return await self._snapshots.mount(key)
+        return [*layers, places_layer(missing)] if missing else list(layers)
 
 
 def missing_places(root: Path) -> tuple[str, ...]:

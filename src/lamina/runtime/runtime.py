@@ -23,9 +23,15 @@ from typing import Any, Final
 
 from lamina.errors import Conflict, InvalidParameter, StartFailed, Unavailable
 from lamina.runtime.hostfiles import host_file_mounts
-from lamina.runtime.ocispec import Machine, cgroup_path, process_document, sandbox_document
+from lamina.runtime.ocispec import (
+    Machine,
+    cgroup_path,
+    limit_document,
+    process_document,
+    sandbox_document,
+)
 from lamina.runtime.programs import RuntimeProgram, find_init, find_runtime
-from lamina.runtime.spec import ProcessSpec, SandboxSpec
+from lamina.runtime.spec import Limits, ProcessSpec, SandboxSpec
 from lamina.runtime.stdio import Pipes, Streams, resize_terminal
 from lamina.runtime.supervisor import Exit, Supervisor
 from lamina.runtime.sweeping import discard
@@ -131,6 +137,11 @@ class Sandbox(RunningProcess):
         """Let them run again. Unavailable."""
         await self._runtime.command("resume", self.name)
 
+    async def update(self, limits: Limits) -> None:
+        """Change its limits, as far as control groups hold it to them. Unavailable."""
+        document = json.dumps(limit_document(limits, self._runtime.machine)).encode()
+        await self._runtime.command("update", "--resources=-", self.name, given=document)
+
     async def processes(self) -> list[int]:
         """The IDs of all its processes, as the host sees them. Unavailable."""
         output = await self._runtime.command("ps", "--format=json", self.name)
@@ -170,6 +181,10 @@ class Runtime:
     def machine(self) -> Machine:
         """Facts about the kernel."""
         return self._machine
+
+    async def bridge(self) -> str | None:
+        """The program that gives a network a way out; None if none is installed."""
+        return None
 
     async def program(self) -> RuntimeProgram:
         """The OCI runtime that is used. Unavailable."""
@@ -228,16 +243,16 @@ class Runtime:
                 started.close()
             raise
 
-    async def command(self, *arguments: str) -> str:
+    async def command(self, *arguments: str, given: bytes = b"") -> str:
         """Run a command of the OCI runtime, and return what it prints. Unavailable."""
         process = await asyncio.create_subprocess_exec(
             *self._command([*await self._options(), *arguments]),
-            stdin=asyncio.subprocess.DEVNULL,
+            stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
             env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
         )
-        output, errors = await process.communicate()
+        output, errors = await process.communicate(given)
         if process.returncode:
             raise Unavailable(_message(errors.decode(errors="replace")))
         return output.decode(errors="replace")

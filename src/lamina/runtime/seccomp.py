@@ -8,7 +8,7 @@ libseccomp does not know is passed over by it.
 import errno
 from typing import Any, Final
 
-__all__ = ["default_profile"]
+__all__ = ["converted_profile", "default_profile"]
 
 _NAMES: Final = """
     _llseek _newselect accept accept4 access adjtimex alarm bind brk cachestat capget capset
@@ -92,6 +92,8 @@ _OF_MACHINE: Final = {
     "riscv64": "riscv_flush_icache riscv_hwprobe",
 }
 
+_MACHINES: Final = {"amd64": "x86_64", "arm64": "aarch64"}
+"""Go's names of machines, where they are others."""
 _NEW_NAMESPACES: Final = 0x7E020000
 """The flags of clone that make one."""
 _AF_VSOCK: Final = 40
@@ -125,3 +127,47 @@ def default_profile(capabilities: frozenset[str], machine: str) -> dict[str, Any
 def _allow(name: str, index: int, value: int, operator: str) -> dict[str, Any]:
     argument = {"index": index, "value": value, "valueTwo": 0, "op": operator}
     return {"names": [name], "action": "SCMP_ACT_ALLOW", "args": [argument]}
+
+
+def converted_profile(
+    profile: dict[str, Any], capabilities: frozenset[str], machine: str
+) -> dict[str, Any]:
+    """A profile in Docker's form in the OCI runtime's: with what applies to these capabilities.
+
+    Raises ValueError, TypeError, KeyError or AttributeError for what is no profile.
+    """
+    architectures = list(profile.get("architectures") or ())
+    for entry in profile.get("archMap") or ():
+        if entry["architecture"] == (_ARCHITECTURES.get(machine) or ("",))[0]:
+            architectures = [entry["architecture"], *(entry.get("subArchitectures") or ())]
+    calls = []
+    for call in profile.get("syscalls") or ():
+        includes, excludes = call.get("includes") or {}, call.get("excludes") or {}
+        if not _applies(includes, capabilities, machine, default=True):
+            continue
+        if _applies(excludes, capabilities, machine, default=False):
+            continue
+        names = call.get("names") or [call["name"]]
+        kept = {key: call[key] for key in ("action", "errnoRet", "args") if call.get(key)}
+        calls.append({"names": names, **kept})
+    known = {key: profile[key] for key in ("defaultErrnoRet", "flags") if profile.get(key)}
+    return {
+        "defaultAction": profile["defaultAction"],
+        "architectures": architectures,
+        "syscalls": calls,
+        **known,
+    }
+
+
+def _applies(
+    condition: dict[str, Any], capabilities: frozenset[str], machine: str, *, default: bool
+) -> bool:
+    """Whether a condition of a rule is met; for an empty one `default`."""
+    asked = []
+    if condition.get("arches"):
+        asked.append(machine in {_MACHINES.get(arch, arch) for arch in condition["arches"]})
+    if condition.get("caps"):
+        asked.append(bool(capabilities.issuperset(condition["caps"])))
+    if not asked:
+        return default
+    return all(asked) if default else any(asked)

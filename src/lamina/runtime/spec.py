@@ -158,8 +158,9 @@ class SandboxSpec:
     """Name servers; none: the host's."""
     dns_search: tuple[str, ...] = ()
     dns_options: tuple[str, ...] = ()
-    pid: Sharing = Sharing.PRIVATE
-    ipc: Sharing = Sharing.PRIVATE
+    pid: Sharing | int = Sharing.PRIVATE
+    """A number is a process whose namespace is shared."""
+    ipc: Sharing | int = Sharing.PRIVATE
     uts: Sharing = Sharing.PRIVATE
     init: bool = False
     """Whether a small init is the first process, which reaps and passes on signals."""

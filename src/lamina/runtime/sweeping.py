@@ -6,12 +6,13 @@ import json
 import os
 import subprocess
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 from lamina.layers.directories import remove
+from lamina.runtime.supervisor import Exit
 
 __all__ = ["discard", "sweep_runtimes"]
 
@@ -25,19 +26,23 @@ async def sweep_runtimes(
     *,
     keep: Collection[str],
     command: Callable[[Sequence[str]], list[str]] = list,
-) -> None:
+) -> dict[str, Exit]:
     """Clean each directory of a `Runtime` below `parent` but those named in `keep`, and remove it.
 
-    Their engines must have ended; their monitors may just be at it.
+    Their engines must have ended; their monitors may just be at it. Returns how their sandboxes
+    ended, as far as that is known.
     """
+    ended: dict[str, Exit] = {}
     for directory in await asyncio.to_thread(lambda: sorted(parent.glob("*/"))):
         if directory.name not in keep:
-            await asyncio.to_thread(_clean, directory, command)
+            ended.update(await asyncio.to_thread(_clean, directory, command))
+    return ended
 
 
-def _clean(directory: Path, command: Callable[[Sequence[str]], list[str]]) -> None:
+def _clean(directory: Path, command: Callable[[Sequence[str]], list[str]]) -> dict[str, Exit]:
     fd = _locked(directory / "lock")
     try:
+        ended = dict(_exits(directory))
         with suppress(FileNotFoundError):
             runtime = (directory / "runtime").read_text()
             state = directory / "state"
@@ -49,9 +54,18 @@ def _clean(directory: Path, command: Callable[[Sequence[str]], list[str]]) -> No
         for config in directory.glob("bundles/*/config.json"):
             _remove_cgroup(config)
         discard(directory.parent, directory.name)
+        return ended
     finally:
         if fd is not None:
             os.close(fd)
+
+
+def _exits(directory: Path) -> Iterator[tuple[str, Exit]]:
+    """What the monitor has written down of the ends of sandboxes."""
+    for path in directory.glob("bundles/*/exit.json"):
+        with suppress(OSError, ValueError, KeyError):
+            found = json.loads(path.read_bytes())
+            yield path.parent.name, Exit(found["code"], found["time"], bool(found["oom"]))
 
 
 def _locked(path: Path) -> int | None:

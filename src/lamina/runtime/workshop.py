@@ -24,6 +24,7 @@ from lamina.records.records import Records
 from lamina.runtime.layer_sources import layer_sources
 from lamina.runtime.rootfs import RootFilesystems
 from lamina.runtime.runtime import Runtime
+from lamina.runtime.supervisor import Exit
 from lamina.runtime.sweeping import sweep_runtimes
 from lamina.snapshots.choice import choose_snapshots
 from lamina.snapshots.store import LayerSource, Mounted, Snapshots
@@ -101,24 +102,40 @@ class Workshop:
         assert self._filesystems is not None
         return await self._filesystems.create(key, list(layers))
 
-    async def sweep(self, *, wanted: Callable[[str], bool] = lambda _: False) -> None:
+    async def mount(self, key: str, layers: Iterable[LayerSource]) -> Mounted:
+        """Mount a root filesystem that was made over these layers, maybe long ago. NotFound."""
+        await self.snapshots()
+        assert self._filesystems is not None
+        return await self._filesystems.mount(key, list(layers))
+
+    async def remove(self, key: str) -> None:
+        """Unmount and remove a root filesystem. NotFound."""
+        await self.snapshots()
+        assert self._filesystems is not None
+        await self._filesystems.remove(key)
+
+    async def sweep(self, *, wanted: Callable[[str], bool] = lambda _: False) -> dict[str, Exit]:
         """Remove what processes that were killed have left: sandboxes, and snapshots.
 
         `wanted` tells of a snapshot's key whether somebody needs it though its maker is gone.
+        Returns how their sandboxes ended, as far as that is known.
         """
-        living = self._records.living()
-        await sweep_runtimes(self._root / "run", keep=living)
-        if not await asyncio.to_thread(self._has_left_overs):
-            return
+        ended = await sweep_runtimes(self._root / "run", keep=self._records.living())
+        if await asyncio.to_thread(self._has_left_overs, wanted):
+            await self._sweep_snapshots(wanted)
+        return ended
+
+    async def _sweep_snapshots(self, wanted: Callable[[str], bool]) -> None:
         snapshots = await self.snapshots()
         await snapshots.sweep(
             keep=lambda key: wanted(key) or key.partition("-")[0] in self._records.living()
         )
 
-    def _has_left_overs(self) -> bool:
+    def _has_left_overs(self, wanted: Callable[[str], bool]) -> bool:
         living = self._records.living()
         return any(
-            path.parent.name == "staging" or path.name.partition("-")[0] not in living
+            path.parent.name == "staging"
+            or not (wanted(path.name) or path.name.partition("-")[0] in living)
             for pattern in ("snapshots/*", "staging/*")
             for path in (self._root / "snapshots").glob(f"*/{pattern}")
         )

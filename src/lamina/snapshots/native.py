@@ -11,7 +11,7 @@ from typing import Final
 
 from lamina.layers.apply import ApplyOptions, Form, LayerApplier, apply_layer
 from lamina.layers.changes import Change, difference_changes
-from lamina.layers.diff import DiffOptions, all_below, difference_tar
+from lamina.layers.diff import DiffOptions, all_below, compared, difference_tar, size_of
 from lamina.layers.ownership import RECORD, Ownership
 from lamina.layers.tarheader import EntryType, TarHeader
 from lamina.layers.tree import Node, Tree
@@ -140,6 +140,20 @@ class NativeSnapshots:
     def _changes(self, below: Path, now: Path) -> list[Change]:
         with opened(below) as lower, opened(now) as upper:
             return list(difference_changes(lower, upper, self._options))
+
+    async def usage(self, key: str) -> int:
+        """As the protocol says."""
+        below, now = self._pair(key)
+        return await run_to_end(lambda: self._usage(below, now), self._threads)
+
+    def _usage(self, below: Path, now: Path) -> int:
+        with opened(below) as lower, opened(now) as upper:
+            trees = Tree(lower, self._ownership), Tree(upper, self._ownership)
+            try:
+                return size_of(node for node in compared(*trees) if not isinstance(node, str))
+            finally:
+                for tree in trees:
+                    tree.close()
 
     async def remove(self, key: str) -> None:
         """As the protocol says."""

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from lamina.layers.apply import Applied, ApplyOptions, apply_layer
 from lamina.layers.changes import Change, lower_node, upper_changes
-from lamina.layers.diff import DiffOptions, upper_tar
+from lamina.layers.diff import DiffOptions, all_below, size_of, upper_tar
 from lamina.layers.ownership import RECORD, Ownership, Recorded
 from lamina.layers.tree import Node, Tree
 from lamina.oci.digest import Digest
@@ -203,6 +203,19 @@ class OverlaySnapshots:
         finally:
             for fd in opened_lowers:
                 os.close(fd)
+
+    async def usage(self, key: str) -> int:
+        """As the protocol says."""
+        path = self._disk.existing(key)
+        return await run_to_end(lambda: self._usage(path), self._threads)
+
+    def _usage(self, path: Path) -> int:
+        with opened(path / "upper") as upper:
+            tree = Tree(upper, self._mounter.ownership)
+            try:
+                return size_of(all_below(tree))
+            finally:
+                tree.close()
 
     async def remove(self, key: str) -> None:
         """As the protocol says."""

@@ -84,6 +84,9 @@ class Snapshots(Protocol):
     async def changes(self, key: str) -> list[Change]:
         """What was changed, sorted by path. NotFound."""
 
+    async def usage(self, key: str) -> int:
+        """The bytes of the files that were changed or are new. NotFound."""
+
     async def remove(self, key: str) -> None:
         """Unmount and remove a snapshot. NotFound."""
 

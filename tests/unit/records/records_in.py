@@ -10,6 +10,7 @@ from lamina.oci.digest import Digest
 from lamina.oci.platform import Platform
 from lamina.oci.rootfs import chain_ids
 from lamina.records.catalogue import Image, Layer, LayerBlob
+from lamina.records.containers import Container
 from lamina.records.records import Records
 
 LOGGER = logging.getLogger("test")
@@ -52,4 +53,20 @@ def make_image(name: str, *layers: Layer, parent: str | None = None) -> Image:
         locally_built=False,
         diff_ids=diff_ids,
         chain_ids=chain_ids(diff_ids),
+    )
+
+
+def make_container(number: int, status: str = "exited", *, image: Image | None = None) -> Container:
+    return Container(
+        id=f"{number:064x}",
+        name=f"container-{number}",
+        image_id=image.id if image else digest("image"),
+        created=number,
+        status=status,
+        process="",
+        snapshot=f"key-{number}",
+        diff_ids=image.diff_ids if image else (),
+        labels={"a": "b"},
+        settings="{}",
+        state="{}",
     )

@@ -15,12 +15,14 @@ from lamina.records.catalogue import Catalogue, Manifest, Tag, read_catalogue
 from lamina.records.changes import (
     Change,
     KeepLayer,
+    PutContainer,
     PutImage,
     PutLayer,
     PutManifest,
     PutRepoDigest,
     PutTag,
     ReleaseLayer,
+    RemoveContainer,
     RemoveImage,
     RemoveLayer,
     RemoveManifest,
@@ -28,7 +30,7 @@ from lamina.records.changes import (
     RemoveTag,
     SetLastTagged,
 )
-from tests.unit.records.records_in import digest, make_image, make_layer
+from tests.unit.records.records_in import digest, make_container, make_image, make_layer
 
 NAMES = ["docker.io/library/a", "docker.io/library/b", "localhost:5000/c"]
 TAGS = ["1", "latest"]
@@ -51,9 +53,15 @@ def change(  # noqa: C901 - one branch a kind, none of them deep
     used = {diff_id for image in catalogue.images.values() for diff_id in image.diff_ids}
     free = [diff_id for diff_id in layers if diff_id not in used]
     kinds += ["forget image"] * bool(bare) + ["forget layer"] * bool(free)
+    kinds += ["container"] + ["forget container"] * bool(catalogue.containers)
     kinds += ["release"] * bool(catalogue.kept_layers)
     name, tag = draw(st.sampled_from(NAMES)), draw(st.sampled_from(TAGS))
     match draw(st.sampled_from(kinds)):
+        case "container":
+            number = draw(st.integers(0, 2))
+            return PutContainer(make_container(number, draw(st.sampled_from("ab"))))
+        case "forget container":
+            return RemoveContainer(draw(st.sampled_from(sorted(catalogue.containers))))
         case "layer":
             diff = draw(letter)
             blobs = draw(st.lists(st.sampled_from([f"{diff}.gz", diff]), min_size=1, unique=True))
@@ -119,6 +127,8 @@ def as_asked(catalogue: Catalogue) -> dict[str, object]:
         "tags": catalogue.tags,
         "digests": catalogue.repo_digests,
         "kept": catalogue.kept_layers,
+        "containers": catalogue.containers,
+        "container names": catalogue.container_names,
         "names": [catalogue.names(image) for image in images],
         "children": [catalogue.children(image) for image in images],
         "manifests of": [

@@ -1,0 +1,245 @@
+"""Files of a container, in and out (``docker cp``), and all of them (``docker export``)."""
+
+import asyncio
+import errno
+import os
+import stat
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Final
+
+import msgspec
+
+from lamina.containers.containers import Containers
+from lamina.containers.locating import (
+    Located,
+    View,
+    located,
+    open_root,
+    ownership_of,
+    stat_of,
+    view_of,
+)
+from lamina.containers.stored import settings_of
+from lamina.errors import (
+    Forbidden,
+    InvalidLayer,
+    InvalidParameter,
+    NotFound,
+)
+from lamina.layers.apply import ApplyOptions, Form, LayerApplier
+from lamina.layers.compression import PREFIX_SIZE, Decompressor, detect
+from lamina.layers.diff import DiffOptions, subtree_tar
+from lamina.layers.directories import Directories
+from lamina.layers.scan import MAX_LAYER
+from lamina.layers.tarheader import EntryType, TarHeader
+from lamina.layers.tree import Tree
+from lamina.models import PathStat
+from lamina.records.containers import Container
+from lamina.runtime.users import Identity, identify
+from lamina.streams import ByteSource, ByteStream, chunks_of
+
+__all__ = ["PathArchive", "archive_of", "export_container", "put_archive"]
+
+_NOWHERE: Final = frozenset((errno.ENOENT, errno.ENOTDIR, errno.ELOOP))
+
+
+class TarStream:
+    """The bytes of an archive that is made in threads while it is read."""
+
+    size: None = None
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._pieces = pieces
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        while piece := await asyncio.to_thread(_joined, self._pieces):
+            yield piece
+
+
+def _joined(pieces: Iterator[bytes], at_least: int = 1 << 18) -> bytes:
+    """The next pieces as one of some size, so that there are few changes of threads."""
+    parts, size = [], 0
+    for piece in pieces:
+        parts.append(piece)
+        size += len(piece)
+        if size >= at_least:
+            break
+    return b"".join(parts)
+
+
+class PathArchive(TarStream):
+    """`lamina.container_api.ContainerArchive`."""
+
+    def __init__(self, pieces: Iterator[bytes], found: PathStat) -> None:
+        super().__init__(pieces)
+        self._stat = found
+
+    @property
+    def stat(self) -> PathStat:
+        """What the path is."""
+        return self._stat
+
+
+@asynccontextmanager
+async def archive_of(containers: Containers, name: str, path: str) -> AsyncIterator[PathArchive]:
+    """An archive of what is at a path. NotFound, InvalidParameter (it must be a directory)."""
+    container = containers.find(name)
+    async with view_of(containers, container, path) as view:
+        found = await asyncio.to_thread(located, container, path, view)
+        root = open_root(view.root)
+        tree = Tree(root, view.ownership)
+        try:
+            options = DiffOptions(ownership=view.ownership)
+            shown = stat_of(path, found)
+            base = shown.name if shown.name != "/" else ""
+            yield PathArchive(subtree_tar(tree, found.path, base or ".", options), shown)
+        finally:
+            tree.close()
+            os.close(root)
+    await containers.tell(container, "archive-path", path=path)
+
+
+@asynccontextmanager
+async def export_container(containers: Containers, name: str) -> AsyncIterator[ByteStream]:
+    """All files of a container but those of its mounts."""
+    container = containers.find(name)
+    containers.check_ours(container)
+    async with containers.rootfs(container) as mounted:
+        ownership = await ownership_of(containers)
+        root = open_root(mounted.path)
+        tree = Tree(root, ownership)
+        try:
+            await containers.tell(container, "export")
+            yield TarStream(subtree_tar(tree, "", "", DiffOptions(ownership=ownership)))
+        finally:
+            tree.close()
+            os.close(root)
+
+
+async def put_archive(
+    containers: Containers,
+    name: str,
+    source: ByteSource,
+    *,
+    path: str,
+    no_overwrite: bool,
+    copy_owner: bool,
+) -> None:
+    """Unpack an archive into a directory of the container.
+
+    Raises NotFound, InvalidParameter (no directory, not an archive), Forbidden (read-only).
+    """
+    container = containers.find(name)
+    async with view_of(containers, container, f"{path}/") as view:
+        found = await asyncio.to_thread(_directory, container, path, view)
+        if not view.writable:
+            raise Forbidden(
+                "mounted volume is marked read-only"
+                if any(point.destination == view.above for point in settings_of(container).mounts)
+                else "container rootfs is marked read-only"
+            )
+        identity = None
+        if copy_owner:
+            user = settings_of(container).config.user
+            async with containers.rootfs(container) as mounted:
+                identity = await asyncio.to_thread(identify, mounted.path, user)
+        await _unpack(view, found, source, no_overwrite=no_overwrite, identity=identity)
+    await containers.tell(container, "extract-to-dir", path=path)
+
+
+def _directory(container: Container, path: str, view: View) -> Located:
+    """The directory at a path, through links. NotFound, InvalidParameter."""
+    try:
+        return located(container, path, view)
+    except NotFound as error:
+        try:
+            located(container, path, replace(view, path=view.path.rstrip("/")))
+        except NotFound:
+            raise error from None
+        raise InvalidParameter("extraction point is not a directory") from None
+
+
+async def _unpack(
+    view: View,
+    found: Located,
+    source: ByteSource,
+    *,
+    no_overwrite: bool,
+    identity: Identity | None,
+) -> None:
+    root = open_root(view.root)
+    directories = Directories(root)
+    target = os.dup(directories.get(found.path).fd)
+    checked = Directories(target)
+    try:
+        adapt = _adapter(checked, no_overwrite=no_overwrite, identity=identity)
+        options = ApplyOptions(
+            form=Form.MERGED, ownership=view.ownership, whiteouts=False, adapt=adapt
+        )
+        with LayerApplier(target, options) as applier:
+            feed = _decompressing(applier.feed)
+            async for chunk in chunks_of(source):
+                await asyncio.to_thread(feed, chunk)
+            await asyncio.to_thread(feed, None)
+            await asyncio.to_thread(applier.finish)
+    except InvalidLayer as error:
+        raise InvalidParameter(str(error)) from error
+    finally:
+        checked.abandon()
+        directories.abandon()
+        os.close(target)
+        os.close(root)
+
+
+def _decompressing(take: Callable[[bytes | memoryview], None]) -> Callable[[bytes | None], None]:
+    """Decompress what is fed, whatever its compression; None is the end."""
+    beginning = bytearray()
+    decompressor: Decompressor | None = None
+
+    def feed(data: bytes | None) -> None:
+        nonlocal decompressor
+        if decompressor is None:
+            beginning.extend(data or b"")
+            if data is not None and len(beginning) < PREFIX_SIZE:
+                return
+            decompressor = Decompressor(detect(bytes(beginning)), limit=MAX_LAYER)
+            for piece in decompressor.feed(bytes(beginning)):
+                take(piece)
+        elif data is not None:
+            for piece in decompressor.feed(data):
+                take(piece)
+        if data is None:
+            decompressor.close()
+
+    return feed
+
+
+def _adapter(
+    there: Directories, *, no_overwrite: bool, identity: Identity | None
+) -> Callable[[TarHeader], TarHeader]:
+    """What is made of an entry: another's, perhaps, and refused where it would replace a kind."""
+
+    def adapt(header: TarHeader) -> TarHeader:
+        if no_overwrite and header.path:
+            _check_kind(there, header)
+        if identity is not None:
+            return msgspec.structs.replace(header, uid=identity.uid, gid=identity.gid)
+        return header
+
+    return adapt
+
+
+def _check_kind(there: Directories, header: TarHeader) -> None:
+    above, _, name = header.path.rpartition("/")
+    there.forget()
+    try:
+        mode = os.lstat(name, dir_fd=there.get(above).fd).st_mode
+    except OSError:
+        return
+    is_directory = header.type == EntryType.DIRECTORY
+    if stat.S_ISDIR(mode) and not is_directory:
+        raise InvalidParameter(f'cannot overwrite directory "{header.path}" with non-directory')
+    if not stat.S_ISDIR(mode) and is_directory:
+        raise InvalidParameter(f'cannot overwrite non-directory "{header.path}" with directory')

@@ -1,0 +1,187 @@
+"""`Containers`: the containers of a root, as one process deals with them.
+
+A container's record says what it is and who runs it; what this process runs has a `Live` beside it.
+Each change of state is one transaction, with its event, while the `Live`'s lock is held. Who runs a
+container is the only one that can do anything to its processes.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from lamina.containers.happenings import container_event
+from lamina.containers.live import Live
+from lamina.containers.mounts import Volumes
+from lamina.errors import Conflict, NotFound
+from lamina.records.changes import Change, PutContainer
+from lamina.records.configs import ImageConfigs
+from lamina.records.containers import Container, find_container
+from lamina.records.records import Records
+from lamina.runtime.runtime import Sandbox
+from lamina.runtime.workshop import Workshop
+from lamina.snapshots.store import Mounted
+
+__all__ = ["Containers", "Parts"]
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What containers are made and run with."""
+
+    records: Records
+    configs: ImageConfigs
+    workshop: Workshop
+    now: Callable[[], int]
+    """Unix nanoseconds."""
+    logger: logging.Logger
+
+
+class Containers:
+    """All containers of a root; their files are below `directory`."""
+
+    def __init__(self, directory: Path, volumes: Path, parts: Parts) -> None:
+        self.parts = parts
+        self.records = parts.records
+        self.workshop = parts.workshop
+        self.now = parts.now
+        self.volumes = Volumes(volumes)
+        self._directory = directory
+        self._live: dict[str, Live] = {}
+        self.closing = False
+        """Whether all are being ended, so that none is to be started again."""
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    # Finding.
+
+    def find(self, name: str) -> Container:
+        """The container that a name or an ID means. ContainerNotFound, InvalidParameter."""
+        catalogue = self.records.catalogue
+        return find_container(catalogue.containers, catalogue.container_names, name)
+
+    def current(self, container: Container) -> Container:
+        """The container as it is by now. ContainerNotFound."""
+        return self.find(container.id)
+
+    def live(self, container: Container) -> Live:
+        """The live side of a container."""
+        found = self._live.get(container.id)
+        if found is None:
+            found = self._live[container.id] = Live(container.id)
+        return found
+
+    def forget(self, container: Container) -> None:
+        """It is gone, for this process too."""
+        self._live.pop(container.id, None)
+
+    def running(self) -> list[Container]:
+        """Those that this process runs."""
+        return [
+            container
+            for container in self.records.catalogue.containers.values()
+            if container.process == self.records.process
+        ]
+
+    def sandbox(self, container: Container) -> Sandbox:
+        """What a container runs in. Conflict if it does not run, or another process runs it."""
+        sandbox = self.live(container).sandbox
+        if sandbox is not None:
+            return sandbox
+        self.check_ours(container)
+        raise Conflict(f"Container {container.id} is not running")
+
+    def check_ours(self, container: Container) -> None:
+        """Conflict if another process runs it."""
+        if container.process not in {"", self.records.process}:
+            raise Conflict(
+                f"container {container.id} is run by another lamina process; only that one can do"
+                " this"
+            )
+
+    # Places.
+
+    def place(self, container: Container) -> Path:
+        """The directory of a container's own files."""
+        return self._directory / container.id
+
+    def log_path(self, container: Container) -> Path:
+        """Its log, whether it is there or not; as dockerd names it."""
+        return self.place(container) / f"{container.id}-json.log"
+
+    @asynccontextmanager
+    async def rootfs(self, container: Container) -> AsyncIterator[Mounted]:
+        """Its root filesystem, for as long as the context lasts."""
+        live = self.live(container)
+        async with live.lock:
+            mounted = await self.mount(container)
+            live.rootfs_users += 1
+        try:
+            yield mounted
+        finally:
+            live.rootfs_users -= 1
+            await self.records.finish(self._unmount_unused(container, live))
+
+    async def _unmount_unused(self, container: Container, live: Live) -> None:
+        async with live.lock:
+            known = self.records.catalogue.containers.get(container.id)
+            if not live.rootfs_users and (known is None or not known.process):
+                snapshots = await self.workshop.snapshots()
+                await snapshots.unmount(container.snapshot)
+
+    async def mount(self, container: Container) -> Mounted:
+        """Mount its root filesystem; whoever asks for it says when it is not used any more."""
+        layers = self.workshop.layers(container.diff_ids, self.records.catalogue)
+        return await self.workshop.mount(container.snapshot, layers)
+
+    async def written(self, container: Container) -> int:
+        """The bytes that it has written into its root filesystem."""
+        snapshots = await self.workshop.snapshots()
+        try:
+            return await snapshots.usage(container.snapshot)
+        except NotFound:
+            return 0
+
+    def below(self, container: Container) -> int:
+        """The bytes of its image's files."""
+        layers = self.records.catalogue.layers
+        return sum(layers[diff_id].size for diff_id in container.diff_ids if diff_id in layers)
+
+    # Changing.
+
+    async def put(
+        self, container: Container, action: str | None = None, **attributes: str
+    ) -> Container:
+        """Record what a container is now, with an event if `action` is given."""
+        now = self.now()
+
+        def changes() -> Iterable[Change]:
+            yield PutContainer(container)
+            if action is not None:
+                yield container_event(container, action, now, **attributes)
+
+        await self.records.change(lambda transaction: transaction.do_all(changes()))
+        return container
+
+    async def tell(self, container: Container, action: str, **attributes: str) -> None:
+        """Record an event alone."""
+        event = container_event(container, action, self.now(), **attributes)
+        await self.records.change(lambda transaction: transaction.do(event))
+
+    async def put_all(
+        self, container: Container, happened: Iterable[tuple[str, Mapping[str, str]]]
+    ) -> None:
+        """Record what a container is now, with several events."""
+        now = self.now()
+        events = [
+            container_event(container, action, now, **attributes) for action, attributes in happened
+        ]
+        await self.records.change(
+            lambda transaction: transaction.do_all([PutContainer(container), *events])
+        )
+
+    def spawn(self, work: asyncio.Task[None]) -> None:
+        """Keep a task that nobody waits for."""
+        self._tasks.add(work)
+        work.add_done_callback(self._tasks.discard)

@@ -1,0 +1,164 @@
+"""A container comes to be: from an image and what is asked for."""
+
+import asyncio
+import os
+import secrets
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from lamina.containers.containers import Containers
+from lamina.containers.happenings import container_event
+from lamina.containers.mounts import mount_points
+from lamina.containers.names import check_name, new_name
+from lamina.containers.sandboxing import container_limits
+from lamina.containers.settings import Settings, State, complete, warnings_about
+from lamina.containers.stored import encoded, settings_of
+from lamina.errors import Conflict, ImageNotFound
+from lamina.layers.directories import Directories
+from lamina.layers.ownership import Ownership
+from lamina.models import HostConfig, MountPoint
+from lamina.oci.containerconfig import ContainerConfig
+from lamina.oci.platform import Platform
+from lamina.records.catalogue import Image
+from lamina.records.changes import PutContainer
+from lamina.records.containers import Container
+from lamina.records.lookup import find_image
+from lamina.records.records import Transaction
+from lamina.runtime.sweeping import discard
+from lamina.snapshots.native import copy_tree
+from lamina.snapshots.stopping import Stop
+
+__all__ = ["create_container"]
+
+
+async def create_container(
+    containers: Containers,
+    config: ContainerConfig,
+    host: HostConfig,
+    *,
+    name: str,
+    platform: Platform | None,
+) -> tuple[Container, list[str]]:
+    """Make a container; also what the caller should be warned about.
+
+    Raises ImageNotFound, InvalidParameter, Conflict (the name), NotFound (a network).
+    """
+    records, workshop = containers.records, containers.workshop
+    catalogue = records.catalogue
+    name = check_name(name) if name else new_name(catalogue.container_names)
+    _check_free(catalogue.container_names, name)
+    image = find_image(catalogue, config.image)
+    if platform is not None and not platform.matches(image.platform):
+        raise ImageNotFound(config.image)
+    image_config = await containers.parts.configs.get(image.id)
+    runtime = await workshop.runtime()
+    container_id = secrets.token_hex(32)
+    config, host = complete(
+        config,
+        image_config.config,
+        host,
+        id=container_id,
+        unified=runtime.machine.unified_cgroups,
+    )
+    container_limits(host)
+    bridge = await runtime.bridge() is not None
+
+    def others(other: str) -> Sequence[MountPoint]:
+        return settings_of(containers.find(other)).mounts
+
+    points, made = await asyncio.to_thread(
+        mount_points, host, config.volumes or (), containers.volumes, others=others
+    )
+    container = Container(
+        id=container_id,
+        name=name,
+        image_id=image.id,
+        created=containers.now(),
+        status="created",
+        process="",
+        snapshot=workshop.key(),
+        diff_ids=image.diff_ids,
+        labels=config.labels or {},
+        settings=encoded(
+            Settings(
+                image=config.image,
+                config=config,
+                host_config=host,
+                mounts=tuple(points),
+                anonymous=tuple(made),
+            )
+        ),
+        state=encoded(State()),
+    )
+    try:
+        await _make_files(containers, container, image, points, made)
+        await records.change(lambda transaction: _record(transaction, container))
+    except BaseException:
+        await records.finish(_unmake(containers, container, made))
+        raise
+    return container, warnings_about(host, bridge=bridge)
+
+
+def _check_free(names: Mapping[str, str], name: str) -> None:
+    if name in names:
+        raise Conflict(
+            f'Conflict. The container name "/{name}" is already in use by container'
+            f' "{names[name]}". You have to remove (or rename) that container to be able to reuse'
+            " that name."
+        )
+
+
+def _record(transaction: Transaction, container: Container) -> None:
+    _check_free(transaction.catalogue.container_names, container.name)
+    if container.image_id not in transaction.catalogue.images:
+        raise ImageNotFound(settings_of(container).image)
+    transaction.do(PutContainer(container))
+    transaction.do(container_event(container, "create", container.created))
+
+
+async def _make_files(
+    containers: Containers,
+    container: Container,
+    image: Image,
+    points: Sequence[MountPoint],
+    made: Sequence[str],
+) -> None:
+    """The container's own directory, its root filesystem, and what its volumes begin with."""
+    workshop = containers.workshop
+    place = containers.place(container)
+    await asyncio.to_thread(lambda: place.mkdir(mode=0o710, parents=True))
+    layers = workshop.layers(image.diff_ids, containers.records.catalogue)
+    mounted = await workshop.create(container.snapshot, layers)
+    new = [point for point in points if point.name in made]
+    if new:
+        recorded = (await workshop.snapshots()).details.get("Ownership") == "recorded"
+        ownership = Ownership.RECORDED if recorded else Ownership.SET
+        for point in new:
+            await asyncio.to_thread(
+                _fill, Path(point.source), mounted.path, point.destination, ownership
+            )
+
+
+def _fill(volume: Path, rootfs: Path, path: str, ownership: Ownership) -> None:
+    """Begin a volume with what the image has in its place, as dockerd does."""
+    root = os.open(rootfs, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    directories = Directories(root)
+    try:
+        there = directories.get(path.lstrip("/"))
+        copy_tree(Path(f"/proc/self/fd/{there.fd}"), volume, ownership, Stop())
+    except (FileNotFoundError, NotADirectoryError):
+        volume.chmod(0o755)
+    finally:
+        directories.abandon()
+        os.close(root)
+
+
+async def _unmake(containers: Containers, container: Container, made: Sequence[str]) -> None:
+    """Remove what was made for a container that does not come to be."""
+    snapshots = await containers.workshop.snapshots()
+    if container.snapshot in await snapshots.keys():
+        await containers.workshop.remove(container.snapshot)
+    for name in made:
+        await asyncio.to_thread(discard, containers.volumes.root, name)
+    place = containers.place(container)
+    await asyncio.to_thread(discard, place.parent, place.name)

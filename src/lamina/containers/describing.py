@@ -1,0 +1,172 @@
+"""A container in words: what it is, and what has become of it."""
+
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from lamina.containers.settings import Settings, State
+from lamina.containers.stored import settings_of, state_of
+from lamina.models import (
+    ContainerInspect,
+    ContainerState,
+    ContainerSummary,
+    EndpointSettings,
+    GraphDriverData,
+    NetworkSettings,
+    Port,
+    SummaryHostConfig,
+    SummaryNetworks,
+)
+from lamina.oci.timestamp import ZERO, format_unix
+from lamina.records.catalogue import Catalogue
+from lamina.records.containers import Container
+from lamina.records.lookup import is_id_of
+
+__all__ = ["inspect_container", "shown_image", "status_text", "summarize"]
+
+_UNITS: Final = (
+    (2 * 365 * 86_400, 365 * 86_400, "years"),
+    (2 * 30 * 86_400, 30 * 86_400, "months"),
+    (2 * 7 * 86_400, 7 * 86_400, "weeks"),
+    (2 * 86_400, 86_400, "days"),
+    (2 * 3_600, 3_600, "hours"),
+    (2 * 60, 60, "minutes"),
+)
+
+
+def inspect_container(
+    container: Container, *, place: Path, log: Path, driver: str, execs: list[str]
+) -> ContainerInspect:
+    """Everything known about a container, but for sizes."""
+    settings = settings_of(container)
+    argv = settings.argv
+    return ContainerInspect(
+        id=container.id,
+        created=format_unix(container.created),
+        path=argv[0] if argv else "",
+        args=list(argv[1:]),
+        state=_state(container),
+        image=str(container.image_id),
+        resolv_conf_path=str(place / "resolv.conf"),
+        hostname_path=str(place / "hostname"),
+        hosts_path=str(place / "hosts"),
+        log_path=str(log) if settings.host_config.log_config.type != "none" else "",
+        name=f"/{container.name}",
+        restart_count=state_of(container).restarts,
+        driver=driver,
+        exec_ids=execs or None,
+        host_config=settings.host_config,
+        graph_driver=GraphDriverData(name=driver),
+        mounts=list(settings.mounts),
+        config=settings.config,
+        network_settings=NetworkSettings(
+            ports=dict.fromkeys(settings.config.exposed_ports),
+            networks=_networks(settings),
+        ),
+    )
+
+
+def _state(container: Container) -> ContainerState:
+    state = state_of(container)
+    return ContainerState(
+        status=container.status,
+        running=container.status in {"running", "paused"},
+        paused=container.status == "paused",
+        restarting=container.status == "restarting",
+        oom_killed=state.oom_killed,
+        dead=container.status == "dead",
+        pid=state.pid,
+        exit_code=state.exit_code,
+        error=state.error,
+        started_at=format_unix(state.started) if state.started else ZERO,
+        finished_at=format_unix(state.finished) if state.finished else ZERO,
+    )
+
+
+def _networks(settings: Settings) -> dict[str, EndpointSettings]:
+    mode = settings.host_config.network_mode
+    if mode.startswith("container:"):
+        return {}
+    return {"bridge" if mode == "default" else mode: EndpointSettings()}
+
+
+def summarize(catalogue: Catalogue, container: Container, now: int) -> ContainerSummary:
+    """One row of a list."""
+    settings = settings_of(container)
+    return ContainerSummary(
+        id=container.id,
+        names=[f"/{container.name}"],
+        image=shown_image(catalogue, container),
+        image_id=str(container.image_id),
+        command=" ".join(_quoted(word) for word in settings.argv),
+        created=container.created // 1_000_000_000,
+        ports=[
+            Port(private_port=int(number), type=protocol or "tcp")
+            for number, _, protocol in (
+                port.partition("/") for port in sorted(settings.config.exposed_ports)
+            )
+            if number.isdigit()
+        ]
+        if container.is_running
+        else [],
+        labels=dict(container.labels),
+        state=container.status,
+        status=status_text(container, now),
+        host_config=SummaryHostConfig(network_mode=settings.host_config.network_mode),
+        network_settings=SummaryNetworks(networks=_networks(settings)),
+        mounts=list(settings.mounts),
+    )
+
+
+def _quoted(word: str) -> str:
+    return f"'{word}'" if " " in word else word
+
+
+def shown_image(catalogue: Catalogue, container: Container) -> str:
+    """The name that it was made by, as long as that still leads to its image; else the ID."""
+    name = settings_of(container).image
+    if is_id_of(container.image_id, name):
+        return name
+    names = catalogue.names(container.image_id)
+    wanted = name if ":" in name.rpartition("/")[2] or "@" in name else f"{name}:latest"
+    if any(known.familiar == wanted or str(known) == wanted for known in names):
+        return name
+    return str(container.image_id)
+
+
+def status_text(container: Container, now: int) -> str:
+    """What ``docker ps`` shows: ``Up 5 minutes``, ``Exited (0) 2 hours ago``."""
+    state: State = state_of(container)
+    if container.status in {"running", "paused"}:
+        paused = " (Paused)" if container.status == "paused" else ""
+        return f"Up {duration(now - state.started)}{paused}"
+    if container.status == "created":
+        return "Created"
+    if container.status == "removing":
+        return "Removal In Progress"
+    if container.status == "dead":
+        return "Dead"
+    if not state.finished:
+        return ""
+    return f"Exited ({state.exit_code}) {duration(now - state.finished)} ago"
+
+
+def duration(nanoseconds: int) -> str:
+    """Nanoseconds as Docker tells them to people."""
+    seconds = max(0, nanoseconds) // 1_000_000_000
+    for least, unit, name in _UNITS:
+        if seconds >= least:
+            return f"{seconds // unit} {name}"
+    if seconds >= 3_600:
+        return "About an hour"
+    if seconds >= 60:
+        return "About a minute"
+    if seconds == 1:
+        return "1 second"
+    return "Less than a second" if seconds < 1 else f"{seconds} seconds"
+
+
+def with_sizes(summary: ContainerSummary, written: int, image: int) -> ContainerSummary:
+    """The row with the bytes that the container has written, and those of all its files."""
+    return msgspec.structs.replace(summary, size_rw=written, size_root_fs=written + image)

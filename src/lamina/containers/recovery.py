@@ -1,0 +1,78 @@
+"""Containers whose process was killed are brought to rest; those of this one when it ends."""
+
+import asyncio
+import signal
+
+from lamina.containers.containers import Containers
+from lamina.containers.removal import remove_ended
+from lamina.containers.running import end_sandbox, signal_number, start_container
+from lamina.containers.stored import settings_of, state_of, with_state
+from lamina.errors import LaminaError
+from lamina.records.containers import Container
+from lamina.runtime.supervisor import Exit
+
+__all__ = ["close_containers", "recover_containers", "start_wanted"]
+
+
+async def recover_containers(containers: Containers) -> None:
+    """Sweep what processes that were killed have left, and record how their containers ended.
+
+    Those that are removed when they end are removed.
+    """
+    records = containers.records
+    kept = {container.snapshot for container in records.catalogue.containers.values()}
+    ended = await containers.workshop.sweep(wanted=kept.__contains__)
+    living = records.living()
+    for container in list(records.catalogue.containers.values()):
+        if container.process and container.process not in living:
+            await _lay_to_rest(containers, container, ended.get(container.id))
+
+
+async def _lay_to_rest(containers: Containers, container: Container, ended: Exit | None) -> None:
+    live = containers.live(container)
+    async with live.lock:
+        ended = ended or Exit(code=128 + signal.SIGKILL, time=containers.now())
+        exited = with_state(
+            container,
+            status="exited",
+            process="",
+            pid=0,
+            exit_code=ended.code,
+            oom_killed=ended.oom_killed,
+            finished=ended.time,
+        )
+        if settings_of(container).host_config.auto_remove:
+            happened = [("die", {"exitCode": str(ended.code)})]
+            await remove_ended(containers, exited, live, happened=happened)
+            return
+        snapshots = await containers.workshop.snapshots()
+        await snapshots.unmount(container.snapshot)
+        await containers.put(exited, "die", exitCode=str(ended.code))
+
+
+async def start_wanted(containers: Containers) -> None:
+    """Start the containers whose restart policy wants them to run whenever the daemon does."""
+    for container in list(containers.records.catalogue.containers.values()):
+        policy = settings_of(container).host_config.restart_policy.name
+        state = state_of(container)
+        if container.status != "exited" or state.stopped_by_hand:
+            continue
+        if policy in {"always", "unless-stopped"}:
+            try:
+                await start_container(containers, container.id)
+            except LaminaError as error:
+                containers.parts.logger.warning("container %s: %s", container.id, error)
+
+
+async def close_containers(containers: Containers, seconds: int) -> None:
+    """End all that this process runs, with `seconds` for each to do so by itself."""
+    containers.closing = True
+
+    async def end(container: Container) -> None:
+        number = signal_number(settings_of(container).config.stop_signal or "SIGTERM")
+        live = containers.live(container)
+        await end_sandbox(containers, live, number if seconds else signal.SIGKILL, seconds)
+
+    async with asyncio.TaskGroup() as group:
+        for container in containers.running():
+            group.create_task(end(container))

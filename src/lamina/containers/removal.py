@@ -1,0 +1,98 @@
+"""A container goes, with its files."""
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+
+from lamina.containers.containers import Containers
+from lamina.containers.happenings import container_event
+from lamina.containers.live import Live
+from lamina.containers.stored import settings_of, state_of
+from lamina.errors import Conflict, NotFound
+from lamina.records.changes import Change, RemoveContainer
+from lamina.records.containers import Container
+from lamina.runtime.sweeping import discard
+
+__all__ = ["Happened", "remove_container", "remove_ended"]
+
+Happened = Iterable[tuple[str, Mapping[str, str]]]
+"""Actions with attributes, to be told as events."""
+
+
+async def remove_container(
+    containers: Containers, name: str, *, force: bool, volumes: bool
+) -> None:
+    """Remove it, killing it first with `force`, and with `volumes` those that are its own.
+
+    Conflict if it runs.
+    """
+    container = containers.find(name)
+    live = containers.live(container)
+    if container.is_running:
+        if not force:
+            raise _still_running(container)
+        containers.check_ours(container)
+        if live.sandbox is not None:
+            await live.sandbox.signal(9)
+            if container.status == "paused":
+                await live.sandbox.resume()
+        if live.watching is not None:
+            await asyncio.wait({live.watching})
+    async with live.lock:
+        known = containers.records.catalogue.containers.get(container.id)
+        if known is None:
+            return
+        if known.is_running:
+            raise _still_running(known)
+        await remove_ended(containers, known, live, happened=(), volumes=volumes)
+
+
+def _still_running(container: Container) -> Conflict:
+    if container.status == "paused":
+        return Conflict(
+            f"You cannot remove a paused container {container.id}. Unpause and then stop the"
+            " container before attempting removal or force remove"
+        )
+    return Conflict(
+        f"You cannot remove a running container {container.id}. Stop the container before"
+        " attempting removal or force remove"
+    )
+
+
+async def remove_ended(
+    containers: Containers,
+    container: Container,
+    live: Live,
+    *,
+    happened: Happened,
+    volumes: bool = True,
+) -> None:
+    """Remove one that does not run, while its lock is held; it is gone whole or not at all."""
+    await containers.records.finish(_remove(containers, container, live, happened, volumes=volumes))
+
+
+async def _remove(
+    containers: Containers, container: Container, live: Live, happened: Happened, *, volumes: bool
+) -> None:
+    now = containers.now()
+
+    def changes() -> Iterable[Change]:
+        for action, attributes in happened:
+            yield container_event(container, action, now, **attributes)
+        yield RemoveContainer(container.id)
+        yield container_event(container, "destroy", now)
+
+    with suppress(NotFound):
+        await containers.workshop.remove(container.snapshot)
+    if volumes:
+        for name in settings_of(container).anonymous:
+            await asyncio.to_thread(discard, containers.volumes.root, name)
+    place = containers.place(container)
+    await asyncio.to_thread(discard, place.parent, place.name)
+    await containers.records.change(lambda transaction: transaction.do_all(changes()))
+    live.is_removed(state_of(container).exit_code)
+    live.output.end()
+    containers.forget(container)
+    if container.image_id not in containers.records.catalogue.images:
+        # It was the last that needed the image's layers, perhaps.
+        await containers.records.sweep()

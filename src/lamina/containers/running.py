@@ -1,0 +1,363 @@
+"""A container's life: it is started, paused and stopped, and ends."""
+
+import asyncio
+import signal
+from contextlib import suppress
+from typing import Final
+
+from lamina.containers.containers import Containers
+from lamina.containers.live import Live
+from lamina.containers.logs import LogWriter
+from lamina.containers.removal import remove_ended
+from lamina.containers.sandboxing import sandbox_spec
+from lamina.containers.settings import Settings
+from lamina.containers.stored import settings_of, state_of, with_state
+from lamina.dockerfile.signals import SIGNALS, parse_signal
+from lamina.dockerfile.source import DockerfileError
+from lamina.errors import Conflict, InvalidParameter, LaminaError, StartFailed
+from lamina.records.containers import Container
+from lamina.runtime.runtime import Sandbox
+from lamina.runtime.supervisor import Exit
+
+__all__ = [
+    "end_sandbox",
+    "kill_container",
+    "pause_container",
+    "restart_container",
+    "signal_number",
+    "start_container",
+    "stop_container",
+    "unpause_container",
+]
+
+_STOP_SECONDS: Final = 10
+_DRAIN_SECONDS: Final = 5.0
+"""How long what a dead process has written may still come, out of a process that has its pipe."""
+_FIRST_DELAY: Final = 0.1
+_LAST_DELAY: Final = 60.0
+_WELL_SECONDS: Final = 10
+"""Who has run for that long is started again at once."""
+
+
+async def start_container(containers: Containers, name: str) -> bool:
+    """Start it; False if it runs. StartFailed, Conflict, InvalidParameter, Unavailable."""
+    container = containers.find(name)
+    live = containers.live(container)
+    async with live.lock:
+        container = containers.current(container)
+        if container.status == "paused":
+            raise Conflict("cannot start a paused container, try unpause instead")
+        if container.status in {"removing", "dead"}:
+            raise Conflict("container is marked for removal and cannot be started")
+        if container.status == "running":
+            containers.check_ours(container)
+            return False
+        live.delay = 0.0
+        await _start(containers, container, live)
+    return True
+
+
+async def _start(containers: Containers, container: Container, live: Live, **facts: object) -> None:
+    """Start it while its lock is held. Cancelled, it does not run."""
+    settings = settings_of(container)
+    try:
+        sandbox = await _sandbox(containers, container, settings)
+    except LaminaError as error:
+        await _not_started(containers, container, live, error)
+        raise
+    log = _log(containers, container, settings)
+    try:
+        running = with_state(
+            container,
+            status="running",
+            process=containers.records.process,
+            pid=sandbox.pid,
+            started=containers.now(),
+            exit_code=0,
+            error="",
+            oom_killed=False,
+            stopped_by_hand=False,
+            **facts,
+        )
+        await containers.put(running, "start")
+    except BaseException:
+        sandbox.close()
+        await asyncio.shield(asyncio.create_task(sandbox.remove()))
+        raise
+    live.has_started(sandbox)
+    live.watching = asyncio.create_task(_watch(containers, running, live, sandbox, log))
+
+
+async def _sandbox(containers: Containers, container: Container, settings: Settings) -> Sandbox:
+    mounted = await containers.mount(container)
+    runtime = await containers.workshop.runtime()
+    spec = sandbox_spec(
+        settings,
+        mounted,
+        runtime.machine,
+        process_of=lambda other: _process_of(containers, other),
+        bridge=await runtime.bridge() is not None,
+    )
+    return await runtime.start(container.id, spec, stdin=settings.config.open_stdin)
+
+
+def _process_of(containers: Containers, name: str) -> int:
+    other = containers.find(name)
+    if not other.is_running:
+        raise Conflict(f"cannot join network of a non running container: {other.id}")
+    return state_of(other).pid
+
+
+async def _not_started(
+    containers: Containers, container: Container, live: Live, error: LaminaError
+) -> None:
+    """Keep what went wrong; one that is removed when it ends is removed now."""
+    code = error.exit_code if isinstance(error, StartFailed) else 128
+    status = container.status if container.status == "created" else "exited"
+    failed = with_state(container, status=status, process="", exit_code=code, error=str(error))
+    snapshots = await containers.workshop.snapshots()
+    await snapshots.unmount(container.snapshot)
+    if settings_of(container).host_config.auto_remove:
+        live.has_exited(code)
+        await remove_ended(containers, failed, live, happened=())
+        return
+    await containers.put(failed)
+    live.has_exited(code)
+    live.output.end()
+
+
+def _log(containers: Containers, container: Container, settings: Settings) -> LogWriter | None:
+    kind = settings.host_config.log_config
+    if kind.type == "none":
+        return None
+    options = kind.config or {}
+    limit = parse_size(options["max-size"]) if "max-size" in options else None
+    files = int(options.get("max-file", "1"))
+    return LogWriter(containers.log_path(container), limit=limit, files=files)
+
+
+def parse_size(text: str) -> int:
+    """Bytes of ``10m``. InvalidParameter."""
+    number, unit = text.rstrip("bB")[:-1], text.rstrip("bB")[-1:].lower()
+    if unit.isdigit():
+        number, unit = number + unit, ""
+    try:
+        return int(float(number) * {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}[unit])
+    except (KeyError, ValueError):
+        raise InvalidParameter(f"invalid size: '{text}'") from None
+
+
+# The end.
+
+
+async def _watch(
+    containers: Containers,
+    container: Container,
+    live: Live,
+    sandbox: Sandbox,
+    log: LogWriter | None,
+) -> None:
+    """Keep what it writes, wait for its end, and record that."""
+
+    def keep(stream: int, data: bytes) -> None:
+        if log is not None:
+            log.write(stream, data, containers.now())
+        live.has_written()
+
+    pumping = asyncio.create_task(live.output.pump(sandbox, keep))
+    try:
+        ended = await sandbox.wait()
+    except LaminaError as error:
+        containers.parts.logger.warning("container %s: %s", container.id, error)
+        ended = Exit(code=255, time=containers.now())
+    await asyncio.wait({pumping}, timeout=_DRAIN_SECONDS)
+    sandbox.close()
+    with suppress(OSError, ExceptionGroup):
+        await pumping
+    if log is not None:
+        log.finish(containers.now())
+    async with live.lock:
+        await _ended(containers, containers.current(container), live, ended)
+
+
+async def _ended(containers: Containers, container: Container, live: Live, ended: Exit) -> None:
+    settings, state = settings_of(container), state_of(container)
+    exited = with_state(
+        container,
+        status="exited",
+        process="",
+        pid=0,
+        exit_code=ended.code,
+        oom_killed=ended.oom_killed,
+        finished=ended.time,
+    )
+    again = _wants_restart(containers, settings, state.restarts, exited)
+    seconds = max(0, ended.time - state.started) // 1_000_000_000
+    happened = [("die", {"execDuration": str(seconds), "exitCode": str(ended.code)})]
+    if ended.oom_killed:
+        happened.insert(0, ("oom", {}))
+    assert live.sandbox is not None
+    await live.sandbox.remove()
+    if settings.host_config.auto_remove and not again:
+        live.has_exited(ended.code)
+        live.output.end()
+        await remove_ended(containers, exited, live, happened=happened)
+        return
+    if not live.rootfs_users:
+        snapshots = await containers.workshop.snapshots()
+        await snapshots.unmount(container.snapshot)
+    await containers.put_all(exited, happened)
+    live.has_exited(ended.code)
+    live.output.end()
+    if again:
+        live.delay = _next_delay(live.delay, seconds)
+        containers.spawn(asyncio.create_task(_start_again(containers, exited, live)))
+
+
+def _wants_restart(
+    containers: Containers, settings: Settings, restarts: int, exited: Container
+) -> bool:
+    if containers.closing or state_of(exited).stopped_by_hand:
+        return False
+    policy = settings.host_config.restart_policy
+    if policy.name == "on-failure":
+        limit = policy.maximum_retry_count
+        return state_of(exited).exit_code != 0 and (not limit or restarts < limit)
+    return policy.name in {"always", "unless-stopped"}
+
+
+def _next_delay(delay: float, ran: int) -> float:
+    if ran >= _WELL_SECONDS or not delay:
+        return _FIRST_DELAY
+    return min(2 * delay, _LAST_DELAY)
+
+
+async def _start_again(containers: Containers, container: Container, live: Live) -> None:
+    """What its restart policy wants, unless somebody does something else meanwhile."""
+    await asyncio.sleep(live.delay)
+    async with live.lock:
+        known = containers.records.catalogue.containers.get(container.id)
+        if known is None or known.status != "exited" or state_of(known).stopped_by_hand:
+            return
+        if containers.closing:
+            return
+        with suppress(LaminaError):
+            await _start(containers, known, live, restarts=state_of(known).restarts + 1)
+
+
+# From outside.
+
+
+async def stop_container(
+    containers: Containers, name: str, *, signal_name: str, seconds: int | None
+) -> bool:
+    """Ask it to end, and kill it after some seconds; False if it does not run."""
+    container = containers.find(name)
+    config = settings_of(container).config
+    number = signal_number(signal_name or config.stop_signal or "SIGTERM")
+    if seconds is None:
+        seconds = _STOP_SECONDS if config.stop_timeout is None else config.stop_timeout
+    live = containers.live(container)
+    if not container.is_running and live.sandbox is None:
+        await _remember_stop(containers, container, live)
+        return False
+    containers.check_ours(container)
+    await _remember_stop(containers, container, live)
+    await end_sandbox(containers, live, number, seconds)
+    await containers.tell(container, "stop")
+    return True
+
+
+async def _remember_stop(containers: Containers, container: Container, live: Live) -> None:
+    """Keep a restart policy from starting it again."""
+    if settings_of(container).host_config.restart_policy.name in {"", "no"}:
+        return
+    async with live.lock:
+        now = containers.current(container)
+        await containers.put(
+            with_state(now, status=now.status, process=now.process, stopped_by_hand=True)
+        )
+
+
+async def end_sandbox(containers: Containers, live: Live, number: int, seconds: int) -> None:
+    """Signal its first process, and kill it if that is of no use; returns when it has ended."""
+    watching, sandbox = live.watching, live.sandbox
+    if sandbox is None or watching is None:
+        return
+    container = containers.records.catalogue.containers.get(live.id)
+    await sandbox.signal(number)
+    if container is not None and container.status == "paused":
+        # Or it would never see a signal that can be handled.
+        await sandbox.resume()
+    done, _ = await asyncio.wait({watching}, timeout=None if seconds < 0 else seconds)
+    if not done:
+        await sandbox.signal(signal.SIGKILL)
+        await asyncio.wait({watching})
+
+
+async def restart_container(
+    containers: Containers, name: str, *, signal_name: str, seconds: int | None
+) -> None:
+    """Stop it, if it runs, and start it."""
+    container = containers.find(name)
+    if container.is_running:
+        await stop_container(containers, container.id, signal_name=signal_name, seconds=seconds)
+    await start_container(containers, container.id)
+    await containers.tell(containers.current(container), "restart")
+
+
+async def kill_container(containers: Containers, name: str, signal_name: str) -> None:
+    """Send it a signal."""
+    number = signal_number(signal_name or "SIGKILL")
+    container = containers.find(name)
+    if not container.is_running:
+        raise Conflict(f"Cannot kill container: {name}: Container {container.id} is not running")
+    sandbox = containers.sandbox(container)
+    live = containers.live(container)
+    config = settings_of(container).config
+    if number in {signal.SIGKILL, signal_number(config.stop_signal or "SIGTERM")}:
+        await _remember_stop(containers, container, live)
+    await containers.tell(container, "kill", signal=str(number))
+    await sandbox.signal(number)
+    if number == signal.SIGKILL:
+        if container.status == "paused":
+            await sandbox.resume()
+        if live.watching is not None:
+            await asyncio.wait({live.watching}, timeout=_STOP_SECONDS)
+
+
+def signal_number(name: str) -> int:
+    """The number of a signal by name or number. InvalidParameter."""
+    try:
+        number = parse_signal(name)
+    except DockerfileError:
+        number = 0
+    if number not in SIGNALS.values():
+        raise InvalidParameter(f"Invalid signal: {name}")
+    return number
+
+
+async def pause_container(containers: Containers, name: str) -> None:
+    """Freeze it."""
+    container = containers.find(name)
+    live = containers.live(container)
+    async with live.lock:
+        container = containers.current(container)
+        if container.status == "paused":
+            raise Conflict(f"Container {container.id} is already paused")
+        await containers.sandbox(container).pause()
+        paused = with_state(container, status="paused", process=container.process)
+        await containers.put(paused, "pause")
+
+
+async def unpause_container(containers: Containers, name: str) -> None:
+    """Let it go on."""
+    container = containers.find(name)
+    live = containers.live(container)
+    async with live.lock:
+        container = containers.current(container)
+        if container.status != "paused":
+            raise Conflict(f"Container {container.id} is not paused")
+        await containers.sandbox(container).resume()
+        going_on = with_state(container, status="running", process=container.process)
+        await containers.put(going_on, "unpause")

@@ -1,0 +1,244 @@
+"""How a container was asked for, complete: with what the image says and what Docker assumes."""
+
+from collections.abc import Iterable
+from typing import Final
+
+import msgspec
+
+from lamina.errors import Conflict, InvalidParameter, NotFound, NotImplementedHere
+from lamina.models import HostConfig, LogConfig, MountPoint
+from lamina.oci.containerconfig import ContainerConfig, Healthcheck
+from lamina.runtime.ocispec import MASKED_PATHS, READONLY_PATHS
+from lamina.runtime.spec import DEFAULT_SHM_SIZE
+
+__all__ = [
+    "LOG_DRIVERS",
+    "Settings",
+    "State",
+    "check_host",
+    "complete",
+    "merge_config",
+    "warnings_about",
+]
+
+LOG_DRIVERS: Final = ("json-file", "none")
+_MIN_MEMORY: Final = 6 << 20
+_RESTART_POLICIES: Final = ("", "no", "always", "unless-stopped", "on-failure")
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """What a container's record keeps of how it was made."""
+
+    image: str
+    """The image's name, as it was asked for."""
+    config: ContainerConfig
+    host_config: HostConfig
+    mounts: tuple[MountPoint, ...] = ()
+    """Binds and volumes, with true sources."""
+    anonymous: tuple[str, ...] = ()
+    """Names of the volumes that live and die with the container."""
+
+    @property
+    def argv(self) -> tuple[str, ...]:
+        """The command with its arguments."""
+        return (*(self.config.entrypoint or ()), *(self.config.cmd or ()))
+
+
+class State(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a container's record keeps of its life; times in unix nanoseconds, 0 for never."""
+
+    pid: int = 0
+    exit_code: int = 0
+    oom_killed: bool = False
+    error: str = ""
+    started: int = 0
+    finished: int = 0
+    restarts: int = 0
+    """How often its restart policy has started it again."""
+    stopped_by_hand: bool = False
+
+
+def merge_config(own: ContainerConfig, image: ContainerConfig) -> ContainerConfig:
+    """A container's configuration, with what it leaves open as the image has it.
+
+    The same rules make the configuration of an image that is committed of a container.
+    """
+    entrypoint, cmd = own.entrypoint, own.cmd
+    if not entrypoint:
+        if not cmd:
+            cmd = image.cmd
+        if entrypoint is None:
+            entrypoint = image.entrypoint
+    named = {entry.partition("=")[0] for entry in own.env or ()}
+    inherited = [e for e in image.env or () if e.partition("=")[0] not in named]
+    return msgspec.structs.replace(
+        own,
+        user=own.user or image.user,
+        exposed_ports={**image.exposed_ports, **own.exposed_ports},
+        env=(*(own.env or ()), *inherited) or None,
+        cmd=cmd or None,
+        entrypoint=entrypoint or None,
+        healthcheck=_merge_healthcheck(own.healthcheck, image.healthcheck),
+        labels={**(image.labels or {}), **(own.labels or {})},
+        working_dir=own.working_dir or image.working_dir,
+        volumes={**(image.volumes or {}), **(own.volumes or {})} or None,
+        stop_signal=own.stop_signal or image.stop_signal,
+        shell=own.shell or image.shell,
+    )
+
+
+def _merge_healthcheck(own: Healthcheck | None, image: Healthcheck | None) -> Healthcheck | None:
+    if own is None or image is None:
+        return own or image
+    return Healthcheck(
+        test=own.test or image.test,
+        interval=own.interval or image.interval,
+        timeout=own.timeout or image.timeout,
+        start_period=own.start_period or image.start_period,
+        start_interval=own.start_interval or image.start_interval,
+        retries=own.retries or image.retries,
+    )
+
+
+def complete(
+    config: ContainerConfig, image: ContainerConfig, host: HostConfig, *, id: str, unified: bool
+) -> tuple[ContainerConfig, HostConfig]:
+    """What is asked for, checked, and with all that Docker assumes where nothing is said.
+
+    `unified`: whether there is only cgroup v2. Raises InvalidParameter with dockerd's words.
+    """
+    if config.entrypoint == ("",):
+        config = msgspec.structs.replace(config, entrypoint=())
+    config = merge_config(config, image)
+    if not (config.entrypoint or config.cmd):
+        raise InvalidParameter("no command specified")
+    if not config.hostname and host.network_mode != "host" and host.uts_mode != "host":
+        config = msgspec.structs.replace(config, hostname=id[:12])
+    if config.working_dir and not config.working_dir.startswith("/"):
+        raise InvalidParameter(
+            f"the working directory '{config.working_dir}' is invalid, it needs to be an absolute"
+            " path"
+        )
+    check_host(host)
+    log = host.log_config
+    privileged = host.privileged
+    return config, msgspec.structs.replace(
+        host,
+        network_mode=host.network_mode or "default",
+        shm_size=host.shm_size or DEFAULT_SHM_SIZE,
+        ipc_mode=host.ipc_mode or "private",
+        cgroupns_mode=host.cgroupns_mode or ("private" if unified else "host"),
+        log_config=LogConfig(type=log.type or "json-file", config=log.config or {}),
+        masked_paths=_paths(host.masked_paths, () if privileged else MASKED_PATHS),
+        readonly_paths=_paths(host.readonly_paths, () if privileged else READONLY_PATHS),
+        memory_swap=host.memory_swap or 2 * host.memory,
+    )
+
+
+def _paths(given: tuple[str, ...] | None, usual: Iterable[str]) -> tuple[str, ...]:
+    return tuple(usual) if given is None else given
+
+
+def check_host(host: HostConfig) -> None:
+    """Refuse what dockerd refuses, and what is not there."""
+    _check_resources(host)
+    _check_policy(host)
+    if (driver := host.log_config.type or "json-file") not in LOG_DRIVERS:
+        raise InvalidParameter(f"logger: no log driver named '{driver}' is registered")
+    _check_network(host.network_mode)
+    if host.device_requests:
+        asked = host.device_requests[0]
+        wanted = " ".join(f"[{' '.join(names)}]" for names in asked.capabilities or ())
+        raise InvalidParameter(
+            f'could not select device driver "{asked.driver}" with capabilities: [{wanted}]'
+        )
+    if host.userns_mode not in {"", "host"}:
+        raise InvalidParameter(f"invalid userns mode: {host.userns_mode}")
+    if host.uts_mode not in {"", "host"}:
+        raise InvalidParameter(f"invalid UTS mode: {host.uts_mode}")
+
+
+def _check_resources(host: HostConfig) -> None:
+    memory, swap = host.memory, host.memory_swap
+    if host.shm_size < 0:
+        raise InvalidParameter("SHM size can not be less than 0")
+    if 0 < memory < _MIN_MEMORY:
+        raise InvalidParameter("Minimum memory limit allowed is 6MB")
+    if swap > 0 and not memory:
+        raise InvalidParameter(
+            "You should always set the Memory limit when using Memoryswap limit, see usage"
+        )
+    if 0 < swap < memory:
+        raise InvalidParameter(
+            "Minimum memoryswap limit should be larger than memory limit, see usage"
+        )
+    if memory and host.memory_reservation > memory:
+        raise InvalidParameter(
+            "Minimum memory limit can not be less than memory reservation limit, see usage"
+        )
+    if host.nano_cpus and (host.cpu_period or host.cpu_quota):
+        raise InvalidParameter(
+            "Conflicting options: Nano CPUs and CPU Period or Quota cannot both be set"
+        )
+
+
+def _check_policy(host: HostConfig) -> None:
+    policy = host.restart_policy
+    if policy.name not in _RESTART_POLICIES:
+        raise InvalidParameter(f"invalid restart policy: unknown policy '{policy.name}'")
+    if policy.maximum_retry_count and policy.name != "on-failure":
+        raise InvalidParameter(
+            "invalid restart policy: maximum retry count can only be used with 'on-failure'"
+        )
+    if host.auto_remove and policy.name not in {"", "no"}:
+        raise Conflict("can't create 'AutoRemove' container with restart policy")
+
+
+def _check_network(mode: str) -> None:
+    kind, _, other = mode.partition(":")
+    if kind == "container" and other:
+        return
+    if mode not in {"", "default", "bridge", "host", "none"}:
+        raise NotFound(f"network {mode} not found")
+
+
+_UNUSED: Final = {
+    "blkio_weight_device": "block IO weights of devices",
+    "blkio_device_read_bps": "block IO rates of devices",
+    "blkio_device_write_bps": "block IO rates of devices",
+    "blkio_device_read_iops": "block IO rates of devices",
+    "blkio_device_write_iops": "block IO rates of devices",
+    "links": "links between containers",
+    "storage_opt": "storage options",
+    "cpu_realtime_period": "real-time scheduling limits",
+    "cpu_realtime_runtime": "real-time scheduling limits",
+}
+"""Parts of a HostConfig that nothing is done about, and what they are called."""
+
+
+def warnings_about(host: HostConfig, *, bridge: bool) -> list[str]:
+    """What the caller should know; `bridge`: whether a network with a way out is to be had."""
+    found = []
+    for name, what in _UNUSED.items():
+        if getattr(host, name):
+            found.append(f"lamina does not support {what}; they are ignored.")
+    if host.port_bindings or host.publish_all_ports:
+        found.append("lamina does not publish ports; the container's are not reachable.")
+    if host.network_mode in {"", "default", "bridge"} and not bridge:
+        found.append(
+            "No program for container networks is installed, so the container has a loopback"
+            " device only: install slirp4netns or passt, or use the network mode host."
+        )
+    if host.oom_kill_disable is not None and host.oom_kill_disable and not host.memory:
+        found.append(
+            "OOM killer is disabled for the container, but no memory limit is set, this can result"
+            " in the system running out of resources."
+        )
+    return list(dict.fromkeys(found))
+
+
+def refuse_named_volume(name: str) -> NotImplementedHere:
+    """What is said of a volume that has a name."""
+    return NotImplementedHere(
+        f"lamina has no named volumes, such as {name!r}: mount a directory of the host instead"
+    )

@@ -1,0 +1,157 @@
+"""`container_list` and `container_prune`: which containers are meant."""
+
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from lamina.containers.describing import summarize
+from lamina.containers.stored import settings_of, state_of
+from lamina.engine.filters import FilterSet, parse_time
+from lamina.errors import ImageNotFound, InvalidFilter, InvalidParameter
+from lamina.image_api import Filters
+from lamina.models import ContainerSummary
+from lamina.oci.digest import Digest
+from lamina.records.catalogue import Catalogue
+from lamina.records.containers import Container, find_container
+from lamina.records.lookup import find_image
+
+__all__ = ["list_containers", "prunable"]
+
+_ACCEPTED: Final = (
+    "ancestor", "before", "exited", "expose", "health", "id", "is-task", "isolation", "label",
+    "name", "network", "publish", "since", "status", "volume",
+)  # fmt: skip
+_STATUSES: Final = ("created", "dead", "exited", "paused", "removing", "restarting", "running")
+_PRUNE_FILTERS: Final = ("label", "label!", "until")
+
+
+def list_containers(
+    catalogue: Catalogue, *, all_containers: bool, limit: int, filters: Filters | None, now: int
+) -> list[ContainerSummary]:
+    """The containers that `filters` let through, newest first.
+
+    Raises InvalidFilter, ContainerNotFound (before, since).
+    """
+    checked = FilterSet.check(filters, _ACCEPTED)
+    wanted = _Wanted(catalogue, checked)
+    everything = all_containers or limit > 0 or wanted.asks_for_ended
+    found = sorted(catalogue.containers.values(), key=lambda each: (-each.created, each.id))
+    chosen = [each for each in found if (everything or each.is_running) and wanted(each)]
+    return [summarize(catalogue, each, now) for each in chosen[: limit or None]]
+
+
+class _Wanted:
+    """The filters of one call, each looked at once."""
+
+    def __init__(self, catalogue: Catalogue, filters: FilterSet) -> None:
+        self._catalogue = catalogue
+        self._filters = filters
+        self._exited = {_number("exited", text) for text in filters["exited"]}
+        for status in filters["status"]:
+            if status not in _STATUSES:
+                raise InvalidFilter(f"invalid filter 'status={status}'", name="status")
+        self.asks_for_ended = bool(
+            self._exited or "status" in filters or "before" in filters or "since" in filters
+        )
+        self._before = min((self._age(name) for name in filters["before"]), default=None)
+        self._since = max((self._age(name) for name in filters["since"]), default=None)
+        self._ancestors = self._images_of(filters["ancestor"])
+        self._is_task = filters.boolean("is-task", default=False)
+
+    def __call__(self, container: Container) -> bool:
+        filters = self._filters
+        state = state_of(container)
+        return (
+            (not self._exited or (container.status == "exited" and state.exit_code in self._exited))
+            and ("status" not in filters or container.status in filters["status"])
+            and (self._before is None or container.created < self._before)
+            and (self._since is None or container.created > self._since)
+            and ("id" not in filters or any(container.id.startswith(p) for p in filters["id"]))
+            and ("name" not in filters or self._has_name(container))
+            and ("ancestor" not in filters or container.image_id in self._ancestors)
+            and filters.matches_labels("label", container.labels)
+            and not self._is_task
+            and self._matches_settings(container)
+        )
+
+    def _matches_settings(self, container: Container) -> bool:
+        filters, settings = self._filters, settings_of(container)
+        mode = settings.host_config.network_mode
+        network = "bridge" if mode == "default" else mode
+        exposed = settings.config.exposed_ports
+        places = {mount.destination for mount in settings.mounts}
+        places |= {str(mount.name) for mount in settings.mounts if mount.name}
+        return (
+            ("network" not in filters or network in filters["network"])
+            and ("volume" not in filters or any(p in places for p in filters["volume"]))
+            and ("expose" not in filters or any(_port(p) in exposed for p in filters["expose"]))
+            and "publish" not in filters
+            and ("health" not in filters or "none" in filters["health"])
+            and ("isolation" not in filters or "default" in filters["isolation"])
+        )
+
+    def _has_name(self, container: Container) -> bool:
+        # dockerd takes it for a pattern, which could be one that never ends matching.
+        for wanted in self._filters["name"]:
+            bare = wanted.removeprefix("^").removeprefix("/").removesuffix("$")
+            if wanted.startswith("^") and wanted.endswith("$"):
+                if container.name == bare:
+                    return True
+            elif wanted.startswith("^"):
+                if container.name.startswith(bare):
+                    return True
+            elif bare in container.name:
+                return True
+        return False
+
+    def _age(self, name: str) -> int:
+        known = self._catalogue
+        return find_container(known.containers, known.container_names, name).created
+
+    def _images_of(self, names: Iterable[str]) -> set[Digest]:
+        """The images of those names, and all that were made of them."""
+        found: set[Digest] = set()
+        for name in names:
+            try:
+                waiting = [find_image(self._catalogue, name).id]
+            except (ImageNotFound, InvalidParameter):
+                continue
+            while waiting:
+                image_id = waiting.pop()
+                if image_id not in found:
+                    found.add(image_id)
+                    waiting += self._catalogue.children(image_id)
+        return found
+
+
+def _number(name: str, text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise InvalidFilter(f"invalid filter '{name}={text}'", name=name) from None
+
+
+def _port(text: str) -> str:
+    return text if "/" in text else f"{text}/tcp"
+
+
+def prunable(catalogue: Catalogue, filters: Filters | None, now: int) -> list[Container]:
+    """The containers that a prune removes. Raises InvalidFilter."""
+    checked = FilterSet.check(filters, _PRUNE_FILTERS)
+    wanted = _prune_condition(checked, now)
+    ended = [each for each in catalogue.containers.values() if not each.is_running]
+    return [each for each in ended if wanted(each)]
+
+
+def _prune_condition(filters: FilterSet, now: int) -> Callable[[Container], bool]:
+    if len(filters["until"]) > 1:
+        raise InvalidParameter("more than one until filter specified")
+    until = parse_time(filters["until"][0], now) if filters["until"] else None
+
+    def wanted(container: Container) -> bool:
+        if until is not None and container.created > until:
+            return False
+        if not filters.matches_labels("label", container.labels):
+            return False
+        return "label!" not in filters or not filters.matches_labels("label!", container.labels)
+
+    return wanted
