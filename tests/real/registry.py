@@ -37,12 +37,15 @@ def registry(
     password: str = "",
     tls: Authority | None = None,
     read_only: bool = False,
+    caches: str = "",
     parent: Path | None = None,
 ) -> Iterator[Registry]:
     """Start an empty registry on a free port of 127.0.0.1; at the end it and its files are gone.
 
     Its files are below `parent`, or where temporary files are.
-    With `user` it asks for HTTP basic authentication. Raises MissingProgramError, NotReadyError.
+    With `user` it asks for HTTP basic authentication. `caches` is the address of a registry for
+    which it is a mirror: it fetches from there what it is asked for, and takes no pushes.
+    Raises MissingProgramError, NotReadyError.
     """
     program = require("docker-registry")
     root = Path(tempfile.mkdtemp(prefix="lamina-registry-", dir=parent))
@@ -64,6 +67,8 @@ def registry(
         passwords = root / "htpasswd"
         passwords.write_text(run(["htpasswd", "-Bbn", "-C", "4", user, password]))
         config["auth"] = {"htpasswd": {"realm": "lamina", "path": str(passwords)}}
+    if caches:
+        config["proxy"] = {"remoteurl": f"http://{caches}"}
     # JSON is YAML too.
     (root / "config.yml").write_text(json.dumps(config))
     log = root / "log"
