@@ -33,16 +33,19 @@ class Database:
         self._engine = _create_engine(path)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="lamina-records")
         self._writer: Connection | None = None
+        self._durable = True
         self._watcher = sqlite3.connect(path, isolation_level=None)
 
-    async def run(self, function: Callable[[Connection], T]) -> T:
+    async def run(self, function: Callable[[Connection], T], *, durable: bool = True) -> T:
         """Run `function` in a write transaction: committed if it returns, undone if it raises.
 
-        Raises Unavailable if another process holds the lock for longer than BUSY_TIMEOUT. A caller
-        that is cancelled still gets the transaction it started: it ends, one way or the other.
+        A transaction that is not `durable` costs no fsync. A power cut may undo it, but never
+        without all that came after it. Raises Unavailable if another process holds the lock for
+        longer than BUSY_TIMEOUT. A caller that is cancelled still gets the transaction it started:
+        it ends, one way or the other.
         """
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._thread, self._transact, function)
+        return await loop.run_in_executor(self._thread, self._transact, function, durable)
 
     def read(self, function: Callable[[Connection], T]) -> T:
         """Run `function` in a read transaction, on the calling thread; never waits for writers."""
@@ -65,9 +68,10 @@ class Database:
         self._watcher.close()
         self._engine.dispose()
 
-    def _transact(self, function: Callable[[Connection], T]) -> T:
+    def _transact(self, function: Callable[[Connection], T], durable: bool) -> T:  # noqa: FBT001
         if self._writer is None:
             self._writer = self._engine.connect().execution_options(lamina_write=True)
+        self._set_durable(self._writer, durable=durable)
         try:
             with self._writer.begin():
                 return function(self._writer)
@@ -77,6 +81,14 @@ class Database:
                     "the data root is busy: another lamina process holds its lock"
                 ) from error
             raise
+
+    def _set_durable(self, writer: Connection, *, durable: bool) -> None:
+        if durable is not self._durable:
+            connection = writer.connection.driver_connection
+            assert isinstance(connection, sqlite3.Connection)
+            # Past SQLAlchemy, which would begin a transaction, in which this cannot be changed.
+            connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+            self._durable = durable
 
     def _close_writer(self) -> None:
         if self._writer is not None:

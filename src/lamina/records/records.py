@@ -60,7 +60,9 @@ class Lease:
 
     async def protect(self, *digests: Digest) -> None:
         """Keep these blobs while the lease lasts; to be called before one is published."""
-        await self._records.change(lambda transaction: self._add(transaction, digests))
+        await self._records.change(
+            lambda transaction: self._add(transaction, digests), durable=False
+        )
 
     async def claim(self, find: Callable[[Catalogue], tuple[T, Iterable[Digest]]]) -> T:
         """What `find` finds in the records, with the blobs it names protected from that moment.
@@ -74,7 +76,7 @@ class Lease:
             self._add(transaction, digests)
             return found
 
-        return await self._records.change(claim)
+        return await self._records.change(claim, durable=False)
 
     def _add(self, transaction: Transaction, digests: Iterable[Digest]) -> None:
         table = schema.leased_blobs
@@ -137,14 +139,17 @@ class Records:
             self._catalogue = self._database.read(read_catalogue)
         return self._catalogue
 
-    async def change(self, function: Callable[[Transaction], T]) -> T:
+    async def change(self, function: Callable[[Transaction], T], *, durable: bool = True) -> T:
         """Run `function` in a write transaction and bring the catalogue up to date.
+
+        Nobody waits for the disk if it is not `durable`: a power cut may undo it, with all later
+        ones. For leases, which no power cut survives anyway, and events of what changed nothing.
 
         The function runs on another thread and must not touch anything but its transaction. Whoever
         is cancelled while waiting leaves the change to end on its own: it happens whole or not at
         all.
         """
-        return await self.finish(self._change(function))
+        return await self.finish(self._change(function, durable=durable))
 
     async def finish(self, work: Coroutine[Any, Any, T]) -> T:
         """Run `work` to its end, even if the caller is cancelled; closing the records waits for it.
@@ -166,12 +171,15 @@ class Records:
             await self.change(
                 lambda transaction: transaction.connection.execute(
                     insert(table).values(id=lease_id, process=process)
-                )
+                ),
+                durable=False,
             )
             yield Lease(self, lease_id)
         finally:
             # Changes keep their order: this one ends the lease even if its begin still waits.
-            await self.change(lambda transaction: _end_leases(transaction.connection, [lease_id]))
+            await self.change(
+                lambda transaction: _end_leases(transaction.connection, [lease_id]), durable=False
+            )
 
     def read(self, function: Callable[[Connection], T]) -> T:
         """Query the database itself, for what the catalogue does not hold (events)."""
@@ -226,11 +234,11 @@ class Records:
             await self.sweep()
             await self._blobs.sweep_ingests()
 
-    async def _change(self, function: Callable[[Transaction], T]) -> T:
+    async def _change(self, function: Callable[[Transaction], T], *, durable: bool) -> T:
         async with self._writing:
             try:
                 result, transaction, generation = await self._database.run(
-                    lambda connection: self._transact(connection, function)
+                    lambda connection: self._transact(connection, function), durable=durable
                 )
                 self._catalogue = transaction.catalogue
                 for change in transaction.changes:

@@ -102,7 +102,9 @@ async def pull_images(
     if puller.warning:
         await report(StatusLine(f"WARNING: {puller.warning}"))
     now = resources.now()
-    await resources.records.change(lambda transaction: _tell(transaction, reference, now))
+    await resources.records.change(
+        lambda transaction: _tell(transaction, reference, now), durable=False
+    )
     return reference.familiar
 
 

@@ -96,7 +96,9 @@ async def push_images(
     except RegistryError as error:
         raise refused_push(error) from error
     now = resources.now()
-    await resources.records.change(lambda transaction: _tell(transaction, reference, now))
+    await resources.records.change(
+        lambda transaction: _tell(transaction, reference, now), durable=False
+    )
     return digests
 
 

@@ -50,6 +50,20 @@ async def test_every_user_of_a_root_sees_the_latest(tmp_path: Path) -> None:
         assert set(later.catalogue.images) == {digest("y")}
 
 
+async def test_only_what_must_be_waits_for_the_disk(tmp_path: Path) -> None:
+    def setting(transaction: Transaction) -> str:
+        value = transaction.connection.exec_driver_sql("PRAGMA synchronous").scalar_one()
+        return {1: "NORMAL", 2: "FULL"}[value]
+
+    async with records_in(tmp_path) as records:
+        for durable in (True, False, False, True):
+            expected = "FULL" if durable else "NORMAL"
+            assert await records.change(setting, durable=durable) == expected
+        async with records.lease() as lease:
+            assert await lease.claim(lambda _: ("leased", ())) == "leased"
+        assert await records.change(setting) == "FULL"
+
+
 async def test_a_change_that_fails_leaves_nothing(tmp_path: Path) -> None:
     def fail(transaction: Transaction) -> None:
         put_image(transaction, "x")
