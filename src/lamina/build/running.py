@@ -4,19 +4,15 @@ import asyncio
 import codecs
 import contextlib
 import secrets
-from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
 
 from lamina.build.ledger import BuiltImage, Ledger
 from lamina.build.mounts import MadeMounts, MountMaker, RunMounts
 from lamina.build.request import BuildRequest
 from lamina.build.settings import limits_of
 from lamina.build.transcript import Section
-from lamina.content.threads import run_to_end
 from lamina.dockerfile.instructions import Network, Security
 from lamina.errors import CommandFailed, Forbidden, NotFound
-from lamina.layers.tarwriter import END
 from lamina.oci.config import ContainerConfig
 from lamina.progress import BuildOutput, Report
 from lamina.records.catalogue import Layer
@@ -26,7 +22,7 @@ from lamina.runtime.spec import NetworkMode, ProcessSpec, SandboxSpec
 from lamina.runtime.stdio import Outlet
 from lamina.runtime.workshop import Workshop
 from lamina.snapshots.store import Mounted
-from lamina.transfer.layer_intake import LayerIntake, StoredLayer
+from lamina.transfer.made_layer import store_made_layer
 from lamina.transfer.resources import Resources
 
 
@@ -86,10 +82,11 @@ class Runner:
             await snapshots.unmount(key)
             epoch = self._request.epoch
             latest_ns = None if epoch is None else epoch * 1_000_000_000
-            return await self._store(snapshots.changes_tar(key, latest_ns=latest_ns))
+            tar = snapshots.changes_tar(key, latest_ns=latest_ns)
+            return await store_made_layer(self._ledger.coming, tar)
         finally:
             with contextlib.suppress(NotFound):
-                await asyncio.shield(asyncio.create_task(snapshots.remove(key)))
+                await asyncio.shield(asyncio.create_task(self._workshop.remove(key)))
 
     def _spec(self, command: Command, mounted: Mounted, made: MadeMounts) -> SandboxSpec:
         settings = self._request.run
@@ -137,27 +134,6 @@ class Runner:
             raise CommandFailed(
                 f"The command '{text}' returned a non-zero code: {ended.code}", code=ended.code
             )
-
-    async def _store(self, tar: Iterator[bytes]) -> Layer | None:
-        """Put a layer into the store, unless there is nothing in it."""
-        coming = self._ledger.coming
-        async with coming.blobs.ingest() as writer:
-            intake = LayerIntake(writer)
-            stored = await run_to_end(partial(_take_in, intake, tar))
-            if stored is None:
-                return None
-            await coming.publish(writer, stored.blob.digest)
-        return stored.record()
-
-
-def _take_in(intake: LayerIntake, tar: Iterator[bytes]) -> StoredLayer | None:
-    first = next(tar)
-    if first == END:
-        return None
-    intake.feed(first)
-    for piece in tar:
-        intake.feed(piece)
-    return intake.finish()
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,13 +46,15 @@ class Deletion:
         image = find_image(self._catalogue, name)
         items: list[ImageDeleteResponseItem] = []
         if not is_id_of(image.id, name):
+            if not force and is_single_reference(self._names(image)):
+                self._check_use(image, name)
             self._untag_named(image, Reference.parse(name).with_default_tag(), items)
             if self._names(image):
                 return items
             self._delete(image, items, force=force, prune=not noprune, quiet=True)
             return items
         if is_single_reference(self._names(image)):
-            self._check(image, references=False)
+            self._check(image, references=False, stopped=not force)
             self._untag_all(image, items)
         self._delete(image, items, force=force, prune=not noprune, quiet=False)
         return items
@@ -134,9 +136,9 @@ class Deletion:
     ) -> None:
         """Remove an image, then the parents that only it needed."""
         try:
-            self._check(image, references=not force)
+            self._check(image, references=not force, stopped=not force)
         except Conflict:
-            if quiet and (self._names(image) or self._children(image)):
+            if quiet:
                 return
             raise
         self._untag_all(image, items)
@@ -151,18 +153,41 @@ class Deletion:
         if prune and parent is not None:
             self._delete(parent, items, force=False, prune=True, quiet=True)
 
-    def _check(self, image: Image, *, references: bool) -> None:
-        """Raise Conflict if something stands in the way of deleting an image."""
+    def _check_use(self, image: Image, name: str) -> None:
+        """Raise Conflict if a container uses the image whose only name is to go."""
+        for container in self._catalogue.containers_of(image.id):
+            raise Conflict(
+                f'conflict: unable to remove repository reference "{name}" (must force)'
+                f" - container {container.id[:12]} is using its referenced image {image.id.short}"
+            )
+
+    def _check(self, image: Image, *, references: bool, stopped: bool) -> None:
+        """Raise Conflict if something stands in the way of deleting an image.
+
+        `references` and `stopped`: whether names and containers that do not run do.
+        """
         short = image.id.short
+        containers = self._catalogue.containers_of(image.id)
         if self._children(image):
             raise Conflict(
                 f"conflict: unable to delete {short} (cannot be forced)"
                 " - image has dependent child images"
             )
+        for container in containers:
+            if container.is_running:
+                raise Conflict(
+                    f"conflict: unable to delete {short} (cannot be forced)"
+                    f" - image is being used by running container {container.id[:12]}"
+                )
         if references and self._names(image):
             raise Conflict(
                 f"conflict: unable to delete {short} (must be forced)"
                 " - image is referenced in multiple repositories"
+            )
+        for container in containers if stopped else ():
+            raise Conflict(
+                f"conflict: unable to delete {short} (must be forced)"
+                f" - image is being used by stopped container {container.id[:12]}"
             )
 
     def _tell(self, action: str, image: Image) -> None:

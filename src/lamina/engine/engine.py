@@ -17,6 +17,7 @@ from lamina.containers.recovery import close_containers, recover_containers
 from lamina.content.local import LocalStore
 from lamina.engine.build_pruning import build_cache, prune_build_cache, tell_pruned
 from lamina.engine.building import BuildParameters, build_operation
+from lamina.engine.committing import Commit, commit_container
 from lamina.engine.container_operations import ContainerOperations
 from lamina.engine.creating import import_tarball, pull_image
 from lamina.engine.deletion import Deletion
@@ -33,7 +34,7 @@ from lamina.engine.system import (
 )
 from lamina.engine.tagging import tag_image
 from lamina.engine.watching import watch_events
-from lamina.errors import BlobNotFound, Conflict, NotImplementedHere
+from lamina.errors import BlobNotFound, Conflict
 from lamina.image_api import (
     Filters,
     MetaHeaders,
@@ -306,18 +307,28 @@ class Engine(ContainerOperations):
 
     async def image_commit(
         self,
-        container: str,  # noqa: ARG002
+        container: str,
         *,
-        repo: str = "",  # noqa: ARG002
-        tag: str = "",  # noqa: ARG002
-        comment: str = "",  # noqa: ARG002
-        author: str = "",  # noqa: ARG002
-        pause: bool = True,  # noqa: ARG002
-        changes: Sequence[str] = (),  # noqa: ARG002
-        container_config: ContainerConfig | None = None,  # noqa: ARG002
+        repo: str = "",
+        tag: str = "",
+        comment: str = "",
+        author: str = "",
+        pause: bool = True,
+        changes: Sequence[str] = (),
+        container_config: ContainerConfig | None = None,
     ) -> IdResponse:
         """Make an image of a container."""
-        raise NotImplementedHere("lamina does not implement committing containers yet")
+        wanted = Commit.check(
+            repo=repo,
+            tag=tag,
+            comment=comment,
+            author=author,
+            pause=pause,
+            changes=changes,
+            config=container_config,
+        )
+        made = await commit_container(self._resources, self._containers, container, wanted)
+        return IdResponse(id=str(made))
 
     def image_create(
         self,
@@ -526,6 +537,7 @@ class Engine(ContainerOperations):
             root=self._root,
             registries=self._remotes.registries.config.hosts,
             now=self._resources.now(),
+            facts=await self._workshop.facts(),
         )
 
     async def system_data_usage(self, *, types: Sequence[str] = ()) -> SystemDataUsage:
@@ -533,10 +545,14 @@ class Engine(ContainerOperations):
         caches = []
         if not types or "build-cache" in types:
             caches = await build_cache(self._builds.caches)
+        containers = []
+        if not types or "container" in types:
+            containers = await self.container_list(all=True, size=True)
         return data_usage(
             self._records.catalogue,
             types=frozenset(types),
             build_cache=caches,
+            containers=containers,
             now=self._resources.now(),
         )
 

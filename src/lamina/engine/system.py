@@ -3,25 +3,28 @@
 import ipaddress
 import os
 import platform as host_platform
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lamina import __version__
-from lamina.engine.inspecting import GRAPH_DRIVER
 from lamina.engine.listing import list_images
 from lamina.models import (
     BuildCache,
+    ContainerSummary,
     PlatformName,
     SystemDataUsage,
     SystemInfo,
     SystemVersion,
     VersionComponent,
 )
+from lamina.oci.digest import Digest
 from lamina.oci.platform import Platform
 from lamina.oci.timestamp import format_unix
 from lamina.records.catalogue import Catalogue
 from lamina.registry.hosts import DOCKER_HUB, HostRules
+from lamina.runtime.workshop import WorkshopFacts
 
 API_VERSION = "1.44"
 """The newest version of the Engine API that is spoken."""
@@ -94,13 +97,33 @@ def system_info(
     root: Path,
     registries: HostRules,
     now: int,
+    facts: WorkshopFacts,
 ) -> SystemInfo:
-    """Configuration and counts; what needs containers is reported as absent."""
+    """Configuration and counts."""
+    statuses = Counter(container.status for container in catalogue.containers.values())
+    has_cgroups = not facts.machine.rootless
     return SystemInfo(
         id=engine_id,
+        containers=len(catalogue.containers),
+        containers_running=statuses["running"],
+        containers_paused=statuses["paused"],
+        containers_stopped=len(catalogue.containers) - statuses["running"] - statuses["paused"],
         images=len(catalogue.images),
-        driver=GRAPH_DRIVER,
-        driver_status=[],
+        driver=facts.driver,
+        driver_status=[[name, value] for name, value in facts.driver_details.items()],
+        memory_limit=has_cgroups,
+        swap_limit=has_cgroups and facts.machine.swap_limit,
+        cpu_cfs_period=has_cgroups,
+        cpu_cfs_quota=has_cgroups,
+        cpu_shares=has_cgroups,
+        cpu_set=has_cgroups,
+        pids_limit=has_cgroups,
+        oom_kill_disable=has_cgroups and not facts.machine.unified_cgroups,
+        cgroup_driver="cgroupfs" if has_cgroups else "none",
+        cgroup_version="2" if facts.machine.unified_cgroups else "1",
+        default_runtime=next(iter(facts.runtimes), ""),
+        init_binary="docker-init" if facts.init is not None else "",
+        security_options=["name=seccomp,profile=default"] if facts.machine.seccomp else [],
         plugins={"Volume": [], "Network": [], "Authorization": None, "Log": []},
         nfd=sum(1 for _ in Path("/proc/self/fd").iterdir()),
         system_time=format_unix(now),
@@ -114,7 +137,7 @@ def system_info(
         docker_root_dir=str(root),
         name=host.name,
         server_version=__version__,
-        runtimes={},
+        runtimes={name: {"path": path} for name, path in facts.runtimes.items()},
         swarm={
             "NodeID": "",
             "NodeAddr": "",
@@ -163,7 +186,12 @@ def _is_network(entry: str) -> bool:
 
 
 def data_usage(
-    catalogue: Catalogue, *, types: frozenset[str], build_cache: list[BuildCache], now: int
+    catalogue: Catalogue,
+    *,
+    types: frozenset[str],
+    build_cache: list[BuildCache],
+    containers: list[ContainerSummary],
+    now: int,
 ) -> SystemDataUsage:
     """Disk use; sizes are those of unpacked layers, as dockerd reports them."""
     usage = SystemDataUsage()
@@ -173,9 +201,9 @@ def data_usage(
             catalogue, all_images=False, filters=None, shared_size=True, now=now
         )
         for summary in usage.images:
-            summary.containers = 0
+            summary.containers = len(catalogue.containers_of(Digest.parse(summary.id)))
     if not types or "container" in types:
-        usage.containers = []
+        usage.containers = containers
     if not types or "volume" in types:
         usage.volumes = []
     if not types or "build-cache" in types:

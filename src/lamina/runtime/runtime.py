@@ -30,7 +30,13 @@ from lamina.runtime.ocispec import (
     process_document,
     sandbox_document,
 )
-from lamina.runtime.programs import RuntimeProgram, find_init, find_runtime
+from lamina.runtime.programs import (
+    PROGRAMS,
+    RuntimeProgram,
+    find_init,
+    find_program,
+    find_runtime,
+)
 from lamina.runtime.spec import Limits, ProcessSpec, SandboxSpec
 from lamina.runtime.stdio import Pipes, Streams, resize_terminal
 from lamina.runtime.supervisor import Exit, Supervisor
@@ -185,6 +191,15 @@ class Runtime:
     async def bridge(self) -> str | None:
         """The program that gives a network a way out; None if none is installed."""
         return None
+
+    def programs(self) -> dict[str, str]:
+        """The OCI runtimes that are installed, by name; the one that is used first, if known."""
+        used = self._program
+        found = {} if used is None else {used.name: used.path}
+        for name in PROGRAMS:
+            if name not in found and (path := find_program(name)) is not None:
+                found[name] = path
+        return found
 
     async def program(self) -> RuntimeProgram:
         """The OCI runtime that is used. Unavailable."""

@@ -12,16 +12,19 @@ told from what others are at.
 import asyncio
 import logging
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from lamina.content.store import BlobStore
-from lamina.errors import Conflict
+from lamina.errors import Conflict, Unavailable
 from lamina.oci.digest import Digest
 from lamina.records.catalogue import Catalogue
 from lamina.records.records import Records
 from lamina.runtime.layer_sources import layer_sources
+from lamina.runtime.ocispec import Machine
+from lamina.runtime.programs import find_init
 from lamina.runtime.rootfs import RootFilesystems
 from lamina.runtime.runtime import Runtime
 from lamina.runtime.supervisor import Exit
@@ -29,7 +32,19 @@ from lamina.runtime.sweeping import sweep_runtimes
 from lamina.snapshots.choice import choose_snapshots
 from lamina.snapshots.store import LayerSource, Mounted, Snapshots
 
-__all__ = ["Workshop"]
+__all__ = ["Workshop", "WorkshopFacts"]
+
+
+@dataclass(frozen=True, slots=True)
+class WorkshopFacts:
+    """What it works with."""
+
+    driver: str
+    driver_details: Mapping[str, str]
+    runtimes: Mapping[str, str]
+    """OCI runtimes by name, and where they are: the one that is used first, if that is known."""
+    init: Path | None
+    machine: Machine
 
 
 class Workshop:
@@ -84,6 +99,21 @@ class Workshop:
                 rootless=snapshots.driver == "overlay-userns",
             )
         return self._runtime
+
+    async def facts(self) -> WorkshopFacts:
+        """What it works with; no OCI runtime is tried for it."""
+        snapshots, runtime = await self.snapshots(), await self.runtime()
+        try:
+            init = find_init()
+        except Unavailable:
+            init = None
+        return WorkshopFacts(
+            driver=snapshots.driver,
+            driver_details=snapshots.details,
+            runtimes=runtime.programs(),
+            init=init,
+            machine=runtime.machine,
+        )
 
     def key(self) -> str:
         """A new key for a snapshot of this process."""
