@@ -152,7 +152,7 @@ class _Puller:
     ) -> bool:
         resources, kept = self._resources, self._kept
         async with resources.incoming() as incoming:
-            config = await fetch_config(self._repository, manifest, self._platform, kept=kept)
+            config = await fetch_config(self._repository, manifest, kept=kept)
             image = RemoteImage(target, manifest, config)
             documents = {
                 target.digest: target.raw,

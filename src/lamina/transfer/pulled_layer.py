@@ -128,9 +128,12 @@ class _Scan:
     def finish(self, writer: BlobWriter) -> ScannedLayer:
         """Verify the blob. Raises DigestMismatch, and then InvalidLayer and its like."""
         digest = writer.finish_sync()
-        if self._error is not None:
-            raise self._error
-        found = self._scan.finish(blob_digest=digest)
+        try:
+            if self._error is not None:
+                raise self._error
+            found = self._scan.finish(blob_digest=digest)
+        except InvalidLayer as error:
+            raise InvalidLayer(f"failed to register layer: {error}") from error
         if found.compression not in _MEDIA_TYPES:
             raise UnsupportedMediaType(f"layers compressed with {found.compression} have no type")
         return found

@@ -8,9 +8,9 @@ from lamina.errors import (
     BlobNotFound,
     DigestMismatch,
     InvalidManifest,
-    InvalidParameter,
     LaminaError,
     SizeMismatch,
+    UnsupportedMediaType,
 )
 from lamina.oci import mediatype
 from lamina.oci.config import ImageConfig
@@ -45,8 +45,8 @@ async def fetch_target(
     """The manifest or index behind a tag or digest.
 
     `known` is what the tag led to when it was last pulled: if it still does, nothing is fetched.
-    Raises InvalidParameter (an artifact that is no image), InvalidManifest, UnsupportedMediaType,
-    and as `Repository.fetch` does.
+    Raises InvalidManifest (also for one of Docker's that is no image), UnsupportedMediaType, and as
+    `Repository.fetch` does.
     """
     if isinstance(reference, Digest):
         known = reference
@@ -81,13 +81,15 @@ async def choose_manifest(
     return found
 
 
-async def fetch_config(
-    repository: Repository, manifest: Manifest, platform: Platform, *, kept: Kept
-) -> ImageConfig:
+async def fetch_config(repository: Repository, manifest: Manifest, *, kept: Kept) -> ImageConfig:
     """The image's configuration, checked against its manifest.
 
-    Raises InvalidManifest, DigestMismatch, SizeMismatch, and as `Repository.download` does.
+    Raises UnsupportedMediaType (an artifact that is no image), InvalidManifest, DigestMismatch,
+    SizeMismatch, and as `Repository.download` does.
     """
+    if not _is_image(manifest):
+        kind = manifest.config.media_type
+        raise UnsupportedMediaType(f"unsupported media type {kind}", media_type=kind)
     for layer in manifest.layers:
         if mediatype.is_foreign_layer(layer.media_type):
             raise InvalidManifest(
@@ -100,8 +102,7 @@ async def fetch_config(
     config = ImageConfig.parse(raw)
     if config.os not in {"", _LINUX}:
         raise InvalidManifest(
-            f'cannot download image with operating system "{config.os}"'
-            f' when requesting "{platform.os}"'
+            f'image operating system "{config.os}" cannot be used on this platform'
         )
     if len(config.diff_ids) != len(manifest.layers):
         raise LayersDoNotMatch
@@ -116,11 +117,18 @@ class LayersDoNotMatch(InvalidManifest):
 
 
 def _image(target: Manifest | Index) -> Manifest | Index:
-    if isinstance(target, Manifest):
+    """Docker's own artifacts, plugins mostly, are told from images before anything is said."""
+    if isinstance(target, Manifest) and target.media_type == mediatype.DOCKER_MANIFEST:
+        if _is_image(target):
+            return target
         config = target.config.media_type
-        if not (mediatype.is_config(config) or config in _CONFIG_TYPES):
-            raise InvalidParameter(f'Encountered remote "{config}"(unknown) when fetching')
+        raise InvalidManifest(f'Encountered remote "{config}"(unknown) when fetching')
     return target
+
+
+def _is_image(manifest: Manifest) -> bool:
+    kind = manifest.config.media_type
+    return mediatype.is_config(kind) or kind in _CONFIG_TYPES
 
 
 async def fetch_small(repository: Repository, descriptor: Descriptor) -> bytes:
