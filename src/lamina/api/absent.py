@@ -1,6 +1,6 @@
 """What this engine has none of, answered so that clients which ask on their way carry on.
 
-Lists of containers, volumes and networks are empty; a thing of theirs that is named does not exist;
+Lists of volumes and networks are empty; a thing of theirs that is named does not exist;
 swarm is not active. What would have to be done, and cannot be, is 501 with a message that says so.
 """
 
@@ -17,13 +17,6 @@ _NO_SWARM = (
 )
 
 _EMPTY: list[tuple[str, str, Any, ApiVersion]] = [
-    ("GET", "/containers/json", [], OLDEST),
-    (
-        "POST",
-        "/containers/prune",
-        {"ContainersDeleted": None, "SpaceReclaimed": 0},
-        ApiVersion(1, 25),
-    ),
     ("GET", "/volumes", {"Volumes": [], "Warnings": None}, OLDEST),
     ("POST", "/volumes/prune", {"VolumesDeleted": None, "SpaceReclaimed": 0}, ApiVersion(1, 25)),
     ("GET", "/networks", [], OLDEST),
@@ -32,32 +25,6 @@ _EMPTY: list[tuple[str, str, Any, ApiVersion]] = [
 ]
 
 _MISSING = [
-    ("GET", "/containers/{name}/json", "No such container: {}"),
-    ("GET", "/containers/{name}/top", "No such container: {}"),
-    ("GET", "/containers/{name}/logs", "No such container: {}"),
-    ("GET", "/containers/{name}/changes", "No such container: {}"),
-    ("GET", "/containers/{name}/export", "No such container: {}"),
-    ("GET", "/containers/{name}/stats", "No such container: {}"),
-    ("GET", "/containers/{name}/archive", "No such container: {}"),
-    ("HEAD", "/containers/{name}/archive", "No such container: {}"),
-    ("PUT", "/containers/{name}/archive", "No such container: {}"),
-    ("POST", "/containers/{name}/attach", "No such container: {}"),
-    ("POST", "/containers/{name}/copy", "No such container: {}"),
-    ("POST", "/containers/{name}/exec", "No such container: {}"),
-    ("POST", "/containers/{name}/kill", "No such container: {}"),
-    ("POST", "/containers/{name}/pause", "No such container: {}"),
-    ("POST", "/containers/{name}/rename", "No such container: {}"),
-    ("POST", "/containers/{name}/resize", "No such container: {}"),
-    ("POST", "/containers/{name}/restart", "No such container: {}"),
-    ("POST", "/containers/{name}/start", "No such container: {}"),
-    ("POST", "/containers/{name}/stop", "No such container: {}"),
-    ("POST", "/containers/{name}/unpause", "No such container: {}"),
-    ("POST", "/containers/{name}/update", "No such container: {}"),
-    ("POST", "/containers/{name}/wait", "No such container: {}"),
-    ("DELETE", "/containers/{name}", "No such container: {}"),
-    ("GET", "/exec/{name}/json", "No such exec instance: {}"),
-    ("POST", "/exec/{name}/resize", "No such exec instance: {}"),
-    ("POST", "/exec/{name}/start", "No such exec instance: {}"),
     ("GET", "/networks/{name}", "network {} not found"),
     ("DELETE", "/networks/{name}", "network {} not found"),
     ("POST", "/networks/{name}/connect", "network {} not found"),
@@ -84,8 +51,6 @@ _SWARM = [
 ]
 
 _ABSENT = [
-    ("POST", "/commit", "committing containers"),
-    ("POST", "/containers/create", "containers"),
     ("POST", "/grpc", "BuildKit's protocol"),
     ("POST", "/networks/create", "networks"),
     ("POST", "/plugins/create", "plugins"),

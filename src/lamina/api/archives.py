@@ -6,9 +6,9 @@ last.
 """
 
 import logging
-from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
 
+from lamina.api.download import send_stream
 from lamina.api.exchange import Exchange
 from lamina.api.progress_stream import send_progress
 from lamina.api.registry_headers import meta_headers, registry_auth
@@ -83,10 +83,4 @@ async def _send_archive(
     exchange: Exchange, archive: AbstractAsyncContextManager[ByteStream]
 ) -> None:
     async with archive as stream:
-        chunks: AsyncIterator[bytes] = aiter(stream)
-        # The status waits for the first bytes, so that an error before them can still be one.
-        first = await anext(chunks, b"")
-        exchange.begin(_TAR, size=stream.size)
-        await exchange.write(first)
-        async for chunk in chunks:
-            await exchange.write(chunk)
+        await send_stream(exchange, stream, _TAR)

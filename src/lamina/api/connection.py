@@ -34,6 +34,7 @@ from aiohttp.http_parser import HttpRequestParser
 
 from lamina.api.exchange import Exchange
 from lamina.api.heads import Heads
+from lamina.api.hijack import RawConnection
 from lamina.errors import InvalidParameter
 
 if TYPE_CHECKING:
@@ -94,6 +95,7 @@ class Connection(BaseProtocol):
     __slots__ = (
         "_closing",
         "_exchange",
+        "_half_closed",
         "_head_bytes",
         "_head_since",
         "_host",
@@ -121,6 +123,7 @@ class Connection(BaseProtocol):
         self._task: asyncio.Task[None] | None = None
         self._exchange: Exchange | None = None
         self._closing = False
+        self._half_closed: asyncio.TimerHandle | None = None
         self._head_since = 0.0
         self._head_bytes = 0
         self.guarded = guarded
@@ -182,7 +185,7 @@ class Connection(BaseProtocol):
         self._closing = True
         if self._exchange is not None:
             self._exchange.break_body("unexpected EOF")
-        self._loop.call_later(_HALF_CLOSED, task.cancel)
+        self._half_closed = self._loop.call_later(_HALF_CLOSED, task.cancel)
         return True
 
     # What the server asks.
@@ -225,6 +228,27 @@ class Connection(BaseProtocol):
         if transport is None or transport.is_closing():
             raise ConnectionResetError("the client has closed the connection")
         transport.write(data)
+
+    def hand_over(self) -> RawConnection:
+        """Speak no more HTTP: what comes and goes from now on is the present handler's.
+
+        What the client has sent after its request, without waiting for the reply, is lost, as it is
+        with a dockerd.
+        """
+        transport = self.transport
+        if transport is None or transport.is_closing():
+            raise ConnectionResetError("the client has closed the connection")
+        self._closing = True
+        raw = RawConnection(transport, lost=self.connection_lost, paused=self._paused)
+        self._paused = False
+        transport.set_protocol(raw)
+        if self._half_closed is not None:
+            self._half_closed.cancel()
+            raw.eof_received()
+        if self._reading_paused or self._buffer_paused:
+            self._reading_paused = self._buffer_paused = False
+            self._resume_transport_reading()
+        return raw
 
     async def drain(self) -> None:
         """Wait until less than `WRITE_BUFFER` bytes are unsent. Raises ConnectionError."""

@@ -12,6 +12,7 @@ from urllib.parse import unquote
 import msgspec
 
 from lamina.api.heads import Told
+from lamina.api.hijack import RawConnection
 from lamina.api.query import Query
 from lamina.api.versions import NEWEST
 from lamina.errors import InvalidParameter
@@ -29,6 +30,11 @@ PLAIN = "text/plain; charset=utf-8"
 
 _encode = msgspec.json.Encoder(order="deterministic").encode
 _encode_error = msgspec.json.Encoder().encode
+
+
+def encode_value(value: object) -> bytes:
+    """A value as JSON with a line end, as Go's encoder writes it."""
+    return _encode(value) + b"\n"
 
 
 class Exchange:
@@ -170,9 +176,20 @@ class Exchange:
             body = b""
         connection.send(b"%bContent-Length: %d\r\n\r\n%b" % (head, size, body))
 
+    def reply_empty(self, status: int) -> None:
+        """Send a status that has no body: 204, or 304."""
+        connection = self._connection
+        self.status = status
+        self._ended = True
+        headers = ""
+        if connection.closing or not (self._payload.is_eof() or self._skippable):
+            self.last = True
+            headers = "Connection: close\r\n"
+        connection.send(connection.host.heads.get(status, "", headers) + b"\r\n")
+
     def reply_value(self, value: object, status: int = 200) -> None:
         """Send `value` as JSON with a line end, as Go's encoder writes it."""
-        self.reply(status, _encode(value) + b"\n")
+        self.reply(status, encode_value(value))
 
     def reply_error(
         self, status: int, message: str, *, plain: bool = False, told: Told = "all"
@@ -185,11 +202,13 @@ class Exchange:
             text = message.encode(errors="replace").decode()
             self.reply(status, _encode_error({"message": text}) + b"\n", told=told)
 
-    def begin(self, content_type: str, *, size: int | None = None) -> None:
-        """Start a reply with status 200 and a body that `write` sends, of `size` bytes if known."""
+    def begin(self, content_type: str, *, size: int | None = None, headers: str = "") -> None:
+        """Start a reply with status 200 and a body that `write` sends, of `size` bytes if known.
+
+        `headers` are as in `Heads.get`.
+        """
         connection = self._connection
         self.status = 200
-        more = ""
         if size is not None:
             self._chunked = False
             self._left = size
@@ -197,8 +216,8 @@ class Exchange:
             self.last = True
         if connection.closing or self.last:
             self.last = True
-            more = "Connection: close\r\n"
-        head = connection.host.heads.get(200, content_type, more)
+            headers += "Connection: close\r\n"
+        head = connection.host.heads.get(200, content_type, headers)
         if size is not None:
             head += b"Content-Length: %d\r\n\r\n" % size
         elif self._chunked:
@@ -207,6 +226,19 @@ class Exchange:
             head += b"\r\n"
             self._left = -1
         connection.send(head)
+
+    def hijack(self, content_type: str, *, upgrade: str = "") -> RawConnection:
+        """Send the head of a reply, and have the connection for bytes in both directions.
+
+        It is 101 where the client has asked to `upgrade` the connection, else 200. The connection
+        is closed when the handler ends.
+        """
+        connection = self._connection
+        self.status = 101 if upgrade else 200
+        self.last = self._ended = True
+        more = f"Connection: Upgrade\r\nUpgrade: {upgrade}\r\n" if upgrade else ""
+        connection.send(connection.host.heads.get(self.status, content_type, more) + b"\r\n")
+        return connection.hand_over()
 
     async def write(self, data: bytes) -> None:
         """Send a part of the body, waiting while the client is slow. Raises ConnectionError."""

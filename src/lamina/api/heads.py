@@ -17,8 +17,11 @@ class Heads:
     """
 
     _REASONS = {  # noqa: RUF012
+        101: "UPGRADED",
         200: "OK",
         201: "Created",
+        204: "No Content",
+        304: "Not Modified",
         400: "Bad Request",
         401: "Unauthorized",
         403: "Forbidden",

@@ -1,6 +1,7 @@
 """A request's body as JSON, by the rules of dockerd."""
 
-from typing import TypeVar
+from types import UnionType
+from typing import Any, TypeVar, get_args, get_origin
 
 import msgspec
 
@@ -13,6 +14,68 @@ MAX_BODY = 1 << 20
 """Bytes of a body that is no archive."""
 
 _JSON = "application/json"
+
+ANY = msgspec.json.Decoder()
+"""Any JSON value."""
+
+
+async def read_fields(exchange: Exchange, kind: type[T]) -> T | None:
+    """The body as a `kind`; None if there is no body. Raises InvalidParameter as `read_json`."""
+    value = await read_json(exchange, ANY)
+    return None if value is None else fields_of(value, kind)
+
+
+def fields_of(value: object, kind: type[T]) -> T:
+    """A JSON value as a `kind`. Raises InvalidParameter.
+
+    As for Go's decoder, a field that is null is not given, and one that is unknown is nothing.
+    """
+    try:
+        return msgspec.convert(_without_nulls(value, kind), kind)
+    except (msgspec.ValidationError, RecursionError) as error:
+        raise InvalidParameter(f"invalid JSON: {error}") from error
+
+
+def _without_nulls(value: Any, kind: Any) -> Any:  # noqa: ANN401
+    """`value`, which is to become a `kind`, with nulls left out where Go leaves the zero value."""
+    if isinstance(value, dict):
+        if (struct := _struct_in(kind)) is not None:
+            types = {field.encode_name: field.type for field in msgspec.structs.fields(struct)}
+            return {
+                name: _without_nulls(item, types.get(name))
+                for name, item in value.items()
+                if item is not None
+            }
+        return {
+            name: _without_nulls(item, item_kind) if item is not None else zero
+            for item_kind, zero in [_item_of(kind)]
+            for name, item in value.items()
+        }
+    if isinstance(value, list):
+        item_kind = next((arg for part in _parts(kind) for arg in get_args(part)), None)
+        return [_without_nulls(item, item_kind) for item in value]
+    return value
+
+
+def _parts(kind: Any) -> tuple[Any, ...]:  # noqa: ANN401
+    """The members of a union, or the one type."""
+    return get_args(kind) if isinstance(kind, UnionType) else (kind,)
+
+
+def _struct_in(kind: Any) -> type[msgspec.Struct] | None:  # noqa: ANN401
+    for part in _parts(kind):
+        if isinstance(part, type) and issubclass(part, msgspec.Struct):
+            return part
+    return None
+
+
+def _item_of(kind: Any) -> tuple[Any, Any]:  # noqa: ANN401
+    """What a map's values are to become, and what null is among them."""
+    for part in _parts(kind):
+        if get_origin(part) is dict:
+            item = get_args(part)[1]
+            return item, "" if item is str else {} if get_origin(item) is dict else None
+    return None, None
 
 
 async def read_json(exchange: Exchange, decoder: msgspec.json.Decoder[T]) -> T | None:

@@ -1,5 +1,6 @@
 """The parameters of a request's query, by Docker's rules."""
 
+import re
 from urllib.parse import parse_qs
 
 import msgspec
@@ -8,6 +9,7 @@ from lamina.errors import InvalidFilter, InvalidParameter
 
 _FALSE = frozenset({"", "0", "no", "false", "none"})
 _MAX_PARAMETERS = 20_000
+_INTEGER = re.compile(r"[+-]?[0-9]{1,40}")
 
 _decode_filters = msgspec.json.Decoder(dict[str, dict[str, bool] | list[str] | None] | None).decode
 
@@ -49,6 +51,17 @@ class Query:
         except ValueError:
             return 0
         return number if -(1 << 63) <= number < 1 << 63 else 0
+
+    def integer(self, name: str) -> int | None:
+        """A whole number, None if it is not given. Raises InvalidParameter for anything else."""
+        text = self.text(name)
+        if not text:
+            return None
+        if not _INTEGER.fullmatch(text):
+            raise InvalidParameter(f'strconv.Atoi: parsing "{text[:64]}": invalid syntax')
+        if not -(1 << 63) <= (number := int(text)) < 1 << 63:
+            raise InvalidParameter(f'strconv.Atoi: parsing "{text}": value out of range')
+        return number
 
     def filters(self) -> dict[str, list[str]]:
         """``filters`` in either JSON form: ``{"k": {"v": true}}``, or the older ``{"k": ["v"]}``.

@@ -17,15 +17,22 @@ from lamina.api.absent import absent_routes
 from lamina.api.access_log import AccessLog
 from lamina.api.archives import ArchiveHandlers
 from lamina.api.build import BuildHandlers
+from lamina.api.commit import CommitHandlers
 from lamina.api.connection import Connection
+from lamina.api.container_files import ContainerFileHandlers
+from lamina.api.container_life import ContainerLifeHandlers
+from lamina.api.container_streams import ContainerStreamHandlers
+from lamina.api.containers import ContainerHandlers
 from lamina.api.errors import status_of
 from lamina.api.exchange import Exchange
+from lamina.api.execs import ExecHandlers
 from lamina.api.heads import Heads
 from lamina.api.images import ImageHandlers
 from lamina.api.registry import RegistryHandlers
 from lamina.api.router import PageNotFound, Router
 from lamina.api.system import SystemHandlers
 from lamina.api.versions import JSON_ERRORS, NEWEST, UnsupportedVersion
+from lamina.container_api import ContainerApi
 from lamina.errors import Forbidden, LaminaError
 from lamina.image_api import ImageApi
 from lamina.system_api import SystemApi
@@ -38,7 +45,7 @@ _BACKLOG = 1024
 _LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
 
 
-class EngineApi(ImageApi, SystemApi, Protocol):
+class EngineApi(ImageApi, SystemApi, ContainerApi, Protocol):
     """What the server serves."""
 
 
@@ -73,6 +80,12 @@ class Server:
                 *ArchiveHandlers(engine, log=log).routes(),
                 *BuildHandlers(engine, log=log).routes(),
                 *RegistryHandlers(engine, engine, log=log).routes(),
+                *CommitHandlers(engine).routes(),
+                *ContainerHandlers(engine).routes(),
+                *ContainerLifeHandlers(engine).routes(),
+                *ContainerStreamHandlers(engine, stopping=self.stopping).routes(),
+                *ContainerFileHandlers(engine).routes(),
+                *ExecHandlers(engine, stopping=self.stopping, log=log).routes(),
             ]
         )
 

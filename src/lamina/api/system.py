@@ -2,14 +2,14 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator
 
 import msgspec
 
+from lamina.api.endless import until_stopped
 from lamina.api.exchange import JSON, PLAIN, Exchange
 from lamina.api.router import Route
 from lamina.api.versions import NEWEST, OLDEST, shape_data_usage
-from lamina.models import EventMessage, VersionComponent
+from lamina.models import VersionComponent
 from lamina.system_api import SystemApi
 
 _QUIET_START = 0.05
@@ -84,7 +84,9 @@ class SystemHandlers:
         try:
             async with (
                 contextlib.aclosing(events),
-                contextlib.aclosing(_until(self._stopping, events)) as messages,
+                contextlib.aclosing(
+                    until_stopped(self._stopping, events, quiet_start=_QUIET_START)
+                ) as messages,
             ):
                 async for message in messages:
                     if not exchange.begun:
@@ -95,38 +97,6 @@ class SystemHandlers:
                 exchange.begin(JSON)
         finally:
             self._listeners -= 1
-
-
-async def _until(
-    stopping: asyncio.Event, events: AsyncGenerator[EventMessage, None]
-) -> AsyncGenerator[EventMessage | None, None]:
-    """The events until `stopping` is set; None if the first is late, to have the reply begin."""
-    stop = asyncio.create_task(stopping.wait())
-    pending: asyncio.Task[EventMessage] | None = None
-    timeout: float | None = _QUIET_START
-    try:
-        while not stopping.is_set():
-            if pending is None:
-                pending = asyncio.create_task(events.asend(None))
-            done, _ = await asyncio.wait(
-                {stop, pending}, timeout=timeout, return_when=asyncio.FIRST_COMPLETED
-            )
-            if not done:
-                yield None
-            elif pending in done:
-                try:
-                    message = await pending
-                except StopAsyncIteration:
-                    return
-                pending = None
-                yield message
-            timeout = None
-    finally:
-        for task in (stop, pending):
-            if task is not None and not task.done():
-                task.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await task
 
 
 def _with_api_versions(component: VersionComponent) -> VersionComponent:

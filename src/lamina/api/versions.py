@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, TypeVar
 import msgspec
 
 from lamina.errors import InvalidParameter
-from lamina.models import BuildCache, ImageInspect, ImageSummary, SystemDataUsage
+from lamina.models import BuildCache, ContainerInspect, ImageInspect, ImageSummary, SystemDataUsage
 
 _ZERO_TIME = "0001-01-01T00:00:00Z"
 
@@ -90,6 +90,15 @@ def shape_inspect(image: ImageInspect, version: ApiVersion) -> ImageInspect:
         # An image that does not know when it was made says nothing about it since then.
         changes["created"] = msgspec.UNSET
     return _changed(image, changes)
+
+
+def shape_container(container: ContainerInspect, version: ApiVersion) -> ContainerInspect:
+    """A container's description as `version` has it."""
+    if version >= (1, 42):
+        return container
+    # Limits of the kernel's own memory, which kernels no longer have: gone in 1.42.
+    host_config = _changed(container.host_config, {"kernel_memory": 0, "kernel_memory_tcp": 0})
+    return _changed(container, {"host_config": host_config})
 
 
 def shape_data_usage(usage: SystemDataUsage, version: ApiVersion) -> SystemDataUsage:

@@ -136,7 +136,7 @@ class ContainerWaitResponse(Model, kw_only=True):
     `error` tells what kept the container from starting, or from being removed.
     """
 
-    error: ContainerWaitExitError | None = None
+    error: ContainerWaitExitError | msgspec.UnsetType = msgspec.UNSET
     status_code: int
 
 

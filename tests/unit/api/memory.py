@@ -44,6 +44,7 @@ from lamina.models import (
 from lamina.oci.containerconfig import ContainerConfig
 from lamina.progress import Aux, LayerProgress, Operation, Report, StatusLine, StreamText
 from lamina.streams import ByteSource, ByteStream, chunks_of
+from tests.unit.api.memory_containers import MemoryContainers
 
 
 class Archive:
@@ -68,12 +69,11 @@ class Image:
 
 
 @dataclass
-class MemoryEngine:
-    """`ImageApi` and `SystemApi`; the first four bytes of an archive must be ``tar!``."""
+class MemoryEngine(MemoryContainers):
+    """All that is served; the first four bytes of an archive must be ``tar!``."""
 
     images: dict[str, Image] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
-    calls: list[tuple[str, object]] = field(default_factory=list)
     cancelled: list[str] = field(default_factory=list)
     events: list[EventMessage] = field(default_factory=list)
     received: int = 0
@@ -81,6 +81,7 @@ class MemoryEngine:
     """How many chunks of uploads will be taken; a test holds an upload up by using them up."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         self._news = asyncio.Condition()
 
     def add(self, tag: str, *chunks: bytes) -> Image:

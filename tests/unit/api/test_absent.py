@@ -6,11 +6,9 @@ from tests.unit.api.wire import Wire
 @pytest.mark.parametrize(
     ("method", "path", "body"),
     [
-        ("GET", "/containers/json?all=1", b"[]\n"),
         ("GET", "/v1.24/volumes", b'{"Volumes":[],"Warnings":null}\n'),
         ("GET", "/networks", b"[]\n"),
         ("GET", "/plugins", b"[]\n"),
-        ("POST", "/containers/prune", b'{"ContainersDeleted":null,"SpaceReclaimed":0}\n'),
         ("POST", "/networks/prune", b'{"NetworksDeleted":null}\n'),
         ("POST", "/volumes/prune", b'{"SpaceReclaimed":0,"VolumesDeleted":null}\n'),
     ],
@@ -23,12 +21,8 @@ async def test_there_is_nothing_of_it(wire: Wire, method: str, path: str, body: 
 @pytest.mark.parametrize(
     ("method", "path", "message"),
     [
-        ("GET", "/containers/abc/json", "No such container: abc"),
-        ("DELETE", "/containers/abc?force=1", "No such container: abc"),
-        ("POST", "/containers/abc/start", "No such container: abc"),
         ("GET", "/networks/bridge", "network bridge not found"),
         ("GET", "/volumes/v", "get v: no such volume"),
-        ("GET", "/exec/e/json", "No such exec instance: e"),
     ],
 )
 async def test_what_is_named_does_not_exist(
@@ -48,7 +42,6 @@ async def test_swarm_is_not_active(wire: Wire, path: str) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "what"),
     [
-        ("POST", "/containers/create", "containers"),
         ("POST", "/session", "BuildKit's protocol"),
     ],
 )

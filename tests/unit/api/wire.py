@@ -66,7 +66,7 @@ class Wire:
 
     async def reply(self, *, body: bool = True) -> Reply:
         reply = await self.head()
-        if not body:
+        if not body or reply.status in {204, 304}:
             return reply
         if reply.headers.get("transfer-encoding") == "chunked":
             assert "content-length" not in reply.headers

@@ -1,0 +1,87 @@
+"""A connection that stops speaking HTTP: after a reply's head it carries bytes, both ways.
+
+Docker's name for it is hijacking. A client asks for it with ``Upgrade: tcp`` and is told ``101``,
+or it does not ask and is told ``200``; either way the connection belongs to the handler of that
+request until it ends, and is closed then. Each side may end its own direction first.
+
+What the HTTP side of the connection knows stays true: it counts as one that is being answered, so
+the server waits for it when it stops, and its handler is cancelled when the client goes away.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+_READ_SIZE: Final = 64 << 10
+"""Bytes read at a time; twice that may wait to be taken before the client is held up."""
+
+
+class RawConnection(asyncio.Protocol):
+    """The bytes of a hijacked connection; `received` and `sent` count them.
+
+    `lost` is called when the connection is no more. `paused`: its buffer was full at the moment.
+    """
+
+    def __init__(
+        self,
+        transport: asyncio.Transport,
+        *,
+        lost: Callable[[BaseException | None], None],
+        paused: bool,
+    ) -> None:
+        self.received = 0
+        self.sent = 0
+        self._transport = transport
+        self._lost = lost
+        self._reader = asyncio.StreamReader(_READ_SIZE)
+        self._reader.set_transport(transport)
+        self._writable = asyncio.Event()
+        if not paused:
+            self._writable.set()
+
+    # What the transport tells.
+
+    def data_received(self, data: bytes) -> None:
+        """Keep what came in until it is read."""
+        self._reader.feed_data(data)
+
+    def eof_received(self) -> bool:
+        """The client sends no more; over TLS that ends both directions."""
+        self._reader.feed_eof()
+        return self._transport.get_extra_info("sslcontext") is None
+
+    def pause_writing(self) -> None:
+        """Hold writers up."""
+        self._writable.clear()
+
+    def resume_writing(self) -> None:
+        """Let them go on."""
+        self._writable.set()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """The client is gone."""
+        if not self._reader.at_eof():
+            self._reader.feed_eof()
+        self._writable.set()
+        self._lost(exc)
+
+    # What a handler asks.
+
+    async def read(self) -> bytes:
+        """The next bytes, empty when the client sends no more."""
+        data = await self._reader.read(_READ_SIZE)
+        self.received += len(data)
+        return data
+
+    async def write(self, data: bytes) -> None:
+        """Send `data`, waiting while the client is slow. Raises ConnectionResetError."""
+        await self._writable.wait()
+        if self._transport.is_closing():
+            raise ConnectionResetError("the client has closed the connection")
+        self._transport.write(data)
+        self.sent += len(data)
+
+    def write_eof(self) -> None:
+        """Say that nothing more will be sent, where the connection can say that."""
+        if self._transport.can_write_eof() and not self._transport.is_closing():
+            self._transport.write_eof()
