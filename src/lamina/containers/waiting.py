@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
+import msgspec
+
 from lamina.containers.containers import Containers
 from lamina.containers.stored import state_of
 from lamina.errors import InvalidParameter
@@ -67,6 +69,5 @@ async def _seen(containers: Containers, container: Container, condition: str) ->
 
 
 def _response(code: int, error: str) -> ContainerWaitResponse:
-    return ContainerWaitResponse(
-        status_code=code, error=ContainerWaitExitError(message=error) if error else None
-    )
+    failure = ContainerWaitExitError(message=error) if error else msgspec.UNSET
+    return ContainerWaitResponse(status_code=code, error=failure)
