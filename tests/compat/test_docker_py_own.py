@@ -20,6 +20,7 @@ _REGRESSIONS = "tests/integration/regression_test.py"
 
 FILES = (
     _API,
+    "tests/integration/api_build_test.py",
     _MODELS,
     _REGRESSIONS,
     "tests/integration/api_client_test.py",
@@ -27,7 +28,7 @@ FILES = (
     "tests/integration/context_api_test.py",
 )
 """The others (errors_test.py, whose one test needs a container, among them) are about containers,
-builds, volumes, networks, swarms, plugins and credential helpers from beginning to end."""
+volumes, networks, swarms, plugins and credential helpers from beginning to end."""
 
 OUT_OF_SCOPE = {
     "needs containers": (
@@ -39,12 +40,11 @@ OUT_OF_SCOPE = {
         f"{_REGRESSIONS}::TestRegressions::test_715_handle_user_param_as_int_value",
         f"{_REGRESSIONS}::TestRegressions::test_792_explicit_port_protocol",
     ),
-    "needs builds": (
-        f"{_MODELS}::ImageCollectionTest::test_build",
-        f"{_REGRESSIONS}::TestRegressions::test_443_handle_nonchunked_response_in_stream",
-    ),
     "needs one image of Docker Hub by its digest": (
         f"{_MODELS}::ImageCollectionTest::test_pull_with_sha",
+    ),
+    "needs networks": (
+        "tests/integration/api_build_test.py::BuildTest::test_build_with_network_mode",
     ),
     "asks an address outside this machine": (
         "tests/integration/api_client_test.py::ConnectionTimeoutTest",
@@ -52,7 +52,9 @@ OUT_OF_SCOPE = {
 }
 
 SKIPPED_BY_ITSELF = {
-    # Needs a dockerd with --experimental, which Lamina does not say it is.
+    # Need a dockerd with --experimental, which Lamina does not say it is.
+    "api_build_test.BuildTest.test_build_invalid_platform",
+    "api_build_test.BuildTest.test_build_squash",
     "api_image_test.PullImageTest.test_pull_invalid_platform",
     # "Doesn't work inside a container"
     "api_image_test.ImportImageTest.test_import_from_url",

@@ -1,8 +1,10 @@
 """Builds on two engines, and what of them must be equal: every message, every step's image."""
 
 import io
+import json
 import re
-from collections.abc import Mapping
+import tarfile
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -11,8 +13,8 @@ from lamina.errors import LaminaError
 from lamina.image_api import ImageApi
 from lamina.models import ImageInspect
 from lamina.progress import Aux, StreamText
-from tests.conformance.engines import EngineApi, load
-from tests.real.images import busybox_image, tar_of
+from tests.conformance.engines import EngineApi, load, saved
+from tests.real.images import EPOCH, Entry, busybox_image, file, layer, tar_of
 
 Parameters = Mapping[str, Any]
 
@@ -41,6 +43,38 @@ def context(dockerfile: str, files: Mapping[str, str] | None = None) -> io.Bytes
     """A context with a Dockerfile."""
     members = {"Dockerfile": dockerfile, **(files or {})}
     return io.BytesIO(tar_of({name: text.encode() for name, text in members.items()}))
+
+
+def context_of(dockerfile: str, entries: Sequence[Entry]) -> io.BytesIO:
+    """A context with a Dockerfile and these files."""
+    return io.BytesIO(layer(*entries, file("Dockerfile", dockerfile)))
+
+
+async def top_layers(api: ImageApi, image_id: str, count: int) -> list[list[object]]:
+    """The entries of an image's highest layers; times that are not the context's are `new`."""
+    raw = await saved(api, image_id)
+    with tarfile.open(fileobj=io.BytesIO(raw)) as archive:
+        manifest = json.loads(_member(archive, "manifest.json"))
+        layers = [_member(archive, name) for name in manifest[0]["Layers"][-count:]]
+    return [_entries(tar) for tar in layers]
+
+
+def _entries(tar: bytes) -> list[object]:
+    with tarfile.open(fileobj=io.BytesIO(tar)) as entries:
+        return [
+            (
+                *(one.name, oct(one.mode & 0o7777), one.uid, one.gid, one.type),
+                *(one.size, one.linkname, "old" if one.mtime == EPOCH else "new"),
+                sorted(one.pax_headers),
+            )
+            for one in entries
+        ]
+
+
+def _member(archive: tarfile.TarFile, name: str) -> bytes:
+    found = archive.extractfile(name)
+    assert found is not None
+    return found.read()
 
 
 async def with_busybox(api: ImageApi) -> None:

@@ -11,8 +11,10 @@ from lamina.build.bases import BaseImages
 from lamina.build.cache import LocalCache, NoCache, SharedSteps, SourceCache, StepCache
 from lamina.build.cache_mounts import CacheMounts
 from lamina.build.context import BuildContext, spooled
+from lamina.build.copying import Copier
+from lamina.build.files import ContextFiles, Files, ImageFiles
 from lamina.build.ledger import BuiltImage, Ledger
-from lamina.build.mounts import FileTree, MountMaker
+from lamina.build.mounts import MountMaker
 from lamina.build.plan import BuildPlan, PlannedStage, declared_names, plan_build
 from lamina.build.request import BuildRequest
 from lamina.build.running import Runner
@@ -21,12 +23,12 @@ from lamina.build.stage import StageBuilder, StageTools
 from lamina.build.telling import StepTeller
 from lamina.build.transcript import Section, Transcript
 from lamina.dockerfile.buildargs import BuildArguments, platform_arguments
-from lamina.errors import LaminaError
+from lamina.errors import InvalidParameter, LaminaError
 from lamina.oci.platform import Platform, host
 from lamina.progress import Aux, Report, StreamText
-from lamina.runtime.layer_sources import sources_of
 from lamina.runtime.workshop import Workshop
 from lamina.streams import ByteSource
+from lamina.transfer.layer_indexes import LayerIndexes
 from lamina.transfer.remotes import Remotes
 from lamina.transfer.resources import Resources
 
@@ -41,6 +43,7 @@ class BuildParts:
     version: str
     workshop: Workshop
     caches: CacheMounts
+    indexes: LayerIndexes
     cache_limit: int | None = None
     """Bytes that the contents of cache mounts may take after a build; None: any."""
     allow_insecure: bool = False
@@ -58,7 +61,9 @@ async def build_image(
     """
     request.epoch  # noqa: B018 - whether it is a time
     async with _context(parts, request, body) as context:
-        dockerfile = read_dockerfile(context, request.dockerfile)
+        dockerfile, ignore = read_dockerfile(context, request.dockerfile)
+        if ignore is not None:
+            context = context.without_ignored(ignore)  # noqa: PLW2901
         wanted = (request.platform or parts.resources.platform).normalized()
         predefined = platform_arguments(host().normalized(), wanted, stage=request.target)
         arguments = BuildArguments(request.arguments, predefined)
@@ -103,7 +108,7 @@ class _Build:
         platform: Platform,
         report: Report,
     ) -> None:
-        self._context = context
+        self._context_files = ContextFiles(context)
         self._parts = parts
         self._request = request
         self._plan = plan
@@ -156,6 +161,7 @@ class _Build:
         await self._transcript.go_on()
         failures: list[tuple[int, Exception]] = []
         runner = self._runner(ledger)
+        copier = Copier(ledger.coming, self._parts.directory)
 
         async def build(place: int, planned: PlannedStage) -> None:
             section = self._transcript.sections[place]
@@ -167,7 +173,9 @@ class _Build:
                 section=section,
                 report=self._report,
                 runner=runner,
-                trees=partial(self._tree, bases, planned, section),
+                copier=copier,
+                files=partial(self._files, bases, planned, section),
+                files_of=self._files_of,
                 now=self._parts.resources.now,
                 version=self._parts.version,
             )
@@ -276,24 +284,25 @@ class _Build:
             allow_insecure=parts.allow_insecure,
         )
 
-    async def _tree(
+    async def _files(
         self, bases: BaseImages, planned: PlannedStage, section: Section, name: str
-    ) -> tuple[FileTree, str]:
-        """The files that ``from=name`` means in a stage, and a name for their content."""
+    ) -> Files:
+        """The files that ``from=name`` means in a stage. Raises LaminaError."""
         if not name:
-            return FileTree("the build context", (self._context.source(),)), str(
-                self._context.digest
-            )
-        stage = self._plan.dockerfile.find(name, before=planned.stage.index)
+            return self._context_files
+        try:
+            stage = self._plan.dockerfile.find(name, before=planned.stage.index)
+        except InvalidParameter:
+            raise InvalidParameter("index out of bounds") from None
         if stage is not None:
             image = await asyncio.shield(self._results[stage.index])
         else:
             image = await bases.get(name, platform=planned.platform, report=section.tell)
-        if image is None:
-            return FileTree(name, ()), "scratch"
-        chain = image.config.chain_ids
-        layers = sources_of(image.layers, self._parts.resources.blobs)
-        return FileTree(name, tuple(layers)), str(chain[-1]) if chain else "scratch"
+        return await self._files_of(image, name)
+
+    async def _files_of(self, image: BuiltImage | None, name: str = "the image") -> Files:
+        parts = self._parts
+        return await ImageFiles.of(name, image, parts.indexes, parts.resources.blobs)
 
 
 class _Quiet:

@@ -75,9 +75,9 @@ class RunArguments:
 
 
 def flag_words(
-    instruction: Run, mounts: Sequence[Mount], digests: Mapping[str, str]
+    instruction: Run, mounts: Sequence[Mount], digests: Mapping[Mount, str]
 ) -> Iterator[str]:
-    """What the flags of a RUN add to what is recorded; `digests` names contents, by ``from``."""
+    """What the flags of a RUN add to what is recorded; `digests` is as in `words_of`."""
     yield from words_of(mounts, digests)
     if instruction.network is not Network.DEFAULT:
         yield f"--network={instruction.network}"

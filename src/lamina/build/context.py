@@ -10,39 +10,48 @@ from pathlib import Path
 from typing import BinaryIO
 
 from lamina.content.threads import run_to_end
+from lamina.dockerfile.ignore import IgnorePatterns
 from lamina.errors import LaminaError, NotFound
 from lamina.layers.compression import PREFIX_SIZE, Decompressor, detect
 from lamina.layers.index import IndexBuilder, LayerIndex
 from lamina.layers.scan import MAX_LAYER
 from lamina.layers.tarheader import EntryType
 from lamina.oci.digest import Digest
-from lamina.snapshots.store import LayerSource
 from lamina.streams import CHUNK_SIZE, ByteSource, chunks_of
 
 
 class BuildContext:
     """A context: `index` tells its files, `read` gives a small one whole."""
 
-    def __init__(self, file: BinaryIO, index: LayerIndex, digest: Digest) -> None:
+    def __init__(self, file: BinaryIO, index: LayerIndex, digest: Digest, directory: Path) -> None:
         self._file = file
         self.index = index
+        self.directory = directory
+        """Where there is room for temporary files."""
         self.digest = digest
-        """Of the uncompressed tar."""
+        """Names what is in it."""
 
-    def source(self) -> LayerSource:
-        """The files as a layer that can be unpacked."""
+    def fileno(self) -> int:
+        """The descriptor of the uncompressed tar."""
+        return self._file.fileno()
 
-        @contextlib.contextmanager
-        def opened() -> Iterator[Iterator[bytes]]:
-            yield self._pieces()
-
-        return LayerSource(self.digest, opened)
-
-    def _pieces(self) -> Iterator[bytes]:
+    def pieces(self) -> Iterator[bytes]:
+        """The uncompressed tar, ignored files and all."""
         offset = 0
         while piece := os.pread(self._file.fileno(), CHUNK_SIZE, offset):
             offset += len(piece)
             yield piece
+
+    def without_ignored(self, patterns: IgnorePatterns) -> "BuildContext":
+        """The same, in which nothing is that an ignore file leaves out."""
+        index = LayerIndex(
+            [entry for entry in self.index if not patterns.ignores(entry.path)],
+            whiteouts=self.index.whiteouts,
+            opaques=self.index.opaques,
+        )
+        texts = "\n".join(f"{'!' * one.exception}{one.text}" for one in patterns.patterns)
+        digest = Digest.of(f"{self.digest}\n{texts}".encode())
+        return BuildContext(self._file, index, digest, self.directory)
 
     def read(self, path: str, limit: int) -> bytes:
         """The content of a file of at most `limit` bytes. Raises NotFound, LaminaError."""
@@ -66,7 +75,7 @@ async def spooled(source: ByteSource, directory: Path) -> AsyncIterator[BuildCon
             async for chunk in chunks:
                 await run_to_end(partial(spool.feed, chunk))
         index = await run_to_end(spool.finish)
-        yield BuildContext(file, index, spool.digest)
+        yield BuildContext(file, index, spool.digest, directory)
 
 
 class _Spool:

@@ -337,17 +337,16 @@ def _copy_owner(source: Path, goal: Path) -> None:
         os.utime(goal, ns=(found.st_atime_ns, found.st_mtime_ns))
 
 
-def words_of(mounts: Sequence[Mount], digests: Mapping[str, str]) -> Iterator[str]:
+def words_of(mounts: Sequence[Mount], digests: Mapping[Mount, str]) -> Iterator[str]:
     """What of mounts makes a step another one, as words for its command.
 
-    `digests` names the content of what is bound, by ``from``.
+    `digests` names the content of those that show files which are there before.
     """
     for mount in mounts:
         fields = [f"type={mount.type}"]
         for name, value in (
             ("id", mount.id),
-            ("from", digests.get(mount.source_from, mount.source_from)),
-            ("source", mount.source),
+            ("source", digests.get(mount, mount.source)),
             ("target", mount.target),
             ("sharing", mount.sharing),
             ("env", mount.env),

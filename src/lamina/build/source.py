@@ -1,7 +1,9 @@
 """The Dockerfile of a build: where it is, and what a dockerd says if it is not good."""
 
+import contextlib
+
 from lamina.build.context import BuildContext
-from lamina.dockerfile.ignore import clean
+from lamina.dockerfile.ignore import MAX_IGNORE_SIZE, IgnorePatterns, clean
 from lamina.dockerfile.parser import parse
 from lamina.dockerfile.source import MAX_DOCKERFILE_SIZE, DockerfileError
 from lamina.dockerfile.stages import Dockerfile, divide
@@ -10,10 +12,11 @@ from lamina.errors import InvalidParameter, LaminaError, NotFound
 _USUAL = ("Dockerfile", "dockerfile")
 
 
-def read_dockerfile(context: BuildContext, path: str) -> Dockerfile:
-    """The Dockerfile at `path` in the context, or under one of its usual names.
+def read_dockerfile(context: BuildContext, path: str) -> tuple[Dockerfile, IgnorePatterns | None]:
+    """The Dockerfile at `path` in the context, or under one of its usual names; what it ignores.
 
-    Raises LaminaError where there is none, InvalidParameter for one that is no Dockerfile.
+    A ``<Dockerfile>.dockerignore`` beside it goes before the context's ``.dockerignore``. Raises
+    LaminaError where there is none, InvalidParameter for one that is no Dockerfile.
     """
     names = (path,) if path else _USUAL
     for name in names:
@@ -24,8 +27,16 @@ def read_dockerfile(context: BuildContext, path: str) -> Dockerfile:
             raw = context.read(inside, MAX_DOCKERFILE_SIZE)
         except NotFound:
             continue
-        return _parse(raw, name)
+        return _parse(raw, name), _ignored(context, inside)
     raise LaminaError(f"Cannot locate specified Dockerfile: {names[0]}")
+
+
+def _ignored(context: BuildContext, dockerfile: str) -> IgnorePatterns | None:
+    for path in (f"{dockerfile}.dockerignore", ".dockerignore"):
+        with contextlib.suppress(NotFound):
+            raw = context.read(path, MAX_IGNORE_SIZE)
+            return IgnorePatterns.parse(raw.decode(errors="replace"))
+    return None
 
 
 def _parse(raw: bytes, name: str) -> Dockerfile:

@@ -11,6 +11,8 @@ from msgspec.structs import replace
 from lamina.build.cache import SharedSteps, StepCache, StepKey, comparable
 from lamina.build.commands import RunArguments, flag_words, shell_line
 from lamina.build.comments import command_comment, comment_of, overridden
+from lamina.build.copying import Copier
+from lamina.build.files import Files
 from lamina.build.ledger import BuiltImage, Ledger
 from lamina.build.mounts import FileTree, RunMounts
 from lamina.build.plan import PlannedStage
@@ -21,11 +23,11 @@ from lamina.build.transcript import Section
 from lamina.dockerfile import instructions as ins
 from lamina.dockerfile.buildargs import StageArguments
 from lamina.dockerfile.changes import ConfigEditor
-from lamina.dockerfile.mounts import MountType
+from lamina.dockerfile.mounts import Expand, Mount, MountType
 from lamina.dockerfile.shellwords import Expander, environment
 from lamina.dockerfile.source import DockerfileError
 from lamina.dockerfile.stages import parse_trigger
-from lamina.errors import InvalidParameter, LaminaError, NotImplementedHere
+from lamina.errors import InvalidParameter, LaminaError
 from lamina.oci.config import ContainerConfig, Healthcheck, ImageConfig
 from lamina.oci.platform import Platform
 from lamina.progress import Report
@@ -47,8 +49,11 @@ class StageTools:
     report: Report
     """For what is told at once, not in its turn."""
     runner: Runner
-    trees: Callable[[str], Awaitable[tuple[FileTree, str]]]
-    """What a ``from`` means: files, and a name for their content."""
+    copier: Copier
+    files: Callable[[str], Awaitable[Files]]
+    """What a ``from`` means; empty: the context."""
+    files_of: Callable[[BuiltImage | None], Awaitable[Files]]
+    """The files of an image that was built."""
     now: Callable[[], int]
     version: str
 
@@ -122,7 +127,7 @@ class StageBuilder:
             case ins.Run():
                 await self._run(instruction)
             case ins.Copy() | ins.Add():
-                raise NotImplementedHere(f"lamina does not build {instruction.keyword} yet")
+                await self._transfer(instruction)
             case _:
                 await self._configure(instruction)
         self._follow()
@@ -156,11 +161,9 @@ class StageBuilder:
 
     async def _arg(self, instruction: ins.Arg) -> None:
         expanded = []
+        expand = self._expand_at(instruction)
         for argument in instruction.arguments:
-            try:
-                one = argument.expanded(self._editor.expand)
-            except DockerfileError as error:
-                raise error.on(instruction.lines) from None
+            one = argument.expanded(expand)
             self._arguments.declare(one)
             expanded.append(one)
         comment = comment_of(ins.Arg(instruction.node, tuple(expanded)))
@@ -169,24 +172,75 @@ class StageBuilder:
     async def _workdir(self, instruction: ins.Workdir) -> None:
         self._editor.apply(instruction)
         comment = f"#(nop) WORKDIR {self._editor.config.working_dir}"
-        await self._commit((*self._editor.shell, comment), self._no_layer)
+
+        async def make(now: int) -> Layer | None:
+            base = await self._tools.files_of(self.image)
+            return await self._tools.copier.working_directory(
+                self._editor.config.working_dir, base, now=now, latest=self._latest
+            )
+
+        await self._commit((*self._editor.shell, comment), make)
+
+    async def _transfer(self, instruction: ins.Copy | ins.Add) -> None:
+        expanded = instruction.expanded(self._expand_at(instruction))
+        in_text = Expander(escape=self._escape, quotes_are_text=True)
+        variables = self._editor.variables
+        expanded = expanded.with_files_expanded(lambda text: in_text.expand(text, variables).text)
+        name = expanded.source_from if isinstance(expanded, ins.Copy) else ""
+        files = await self._source(name)
+        copied = await self._tools.copier.find(expanded, files)
+        config = self._editor.config
+        step = replace(config, cmd=(*self._editor.shell, f"#(nop) {copied.comment}"))
+        if await self._take_from_cache(step):
+            return
+        created, _ = self._moment(step)
+
+        async def work() -> BuiltImage:
+            base = await self._tools.files_of(self.image)
+            layer = await self._tools.copier.copy(
+                copied,
+                base,
+                working_dir=config.working_dir,
+                now=unix_ns(created),
+                latest=self._latest,
+            )
+            image = self._derived(step, layer, created)
+            await self._tools.ledger.record([image])
+            return image
+
+        await self._make(step, work)
+
+    async def _source(self, name: str) -> Files:
+        """What ``--from`` means. Raises LaminaError in dockerd's words."""
+        try:
+            return await self._tools.files(name)
+        except LaminaError as error:
+            raise LaminaError(f"invalid from flag value {name}: {error}") from error
+
+    def _expand_at(self, instruction: ins.Instruction) -> Expand:
+        def expand(word: str) -> str:
+            try:
+                return self._editor.expand(word)
+            except DockerfileError as error:
+                raise error.on(instruction.lines) from None
+
+        return expand
 
     async def _run(self, instruction: ins.Run) -> None:
         if instruction.devices:
             raise InvalidParameter("the --device option is not supported")
-        try:
-            mounts = instruction.mounts(self._editor.expand)
-        except DockerfileError as error:
-            raise error.on(instruction.lines) from None
-        trees = {
-            mount.source_from: await self._tools.trees(mount.source_from)
-            for mount in mounts
-            if mount.type is MountType.BIND or mount.source_from
-        }
+        mounts = instruction.mounts(self._expand_at(instruction))
+        trees: dict[str, FileTree] = {}
+        digests: dict[Mount, str] = {}
+        for mount in mounts:
+            if mount.type is MountType.BIND or mount.source_from:
+                files = await self._tools.files(mount.source_from)
+                trees[mount.source_from] = FileTree(files.name, files.layers)
+                digests[mount] = await self._tools.copier.digest_of(files, mount.source or "/")
         config = self._editor.config
         line = shell_line(instruction.command, self._editor.shell)
         arguments = RunArguments.of(self._arguments, config)
-        flags = flag_words(instruction, mounts, {name: text for name, (_, text) in trees.items()})
+        flags = flag_words(instruction, mounts, digests)
         step = replace(config, cmd=(*flags, *arguments.recorded(line.words)), entrypoint=None)
         if await self._take_from_cache(step):
             return
@@ -201,7 +255,7 @@ class StageBuilder:
             hostname=container[:12],
             mounts=RunMounts(
                 mounts=mounts,
-                trees={name: tree for name, (tree, _) in trees.items()},
+                trees=trees,
                 working_dir=config.working_dir or "/",
                 namespace=request.arguments.get("BUILDKIT_CACHE_MOUNT_NS") or "",
                 script=line.script,
@@ -229,15 +283,18 @@ class StageBuilder:
         if request.remove or request.remove_always:
             await section.text(f"Removing intermediate container {container[:12]}\n")
 
-    async def _no_layer(self) -> Layer | None:
+    async def _no_layer(self, _: int) -> Layer | None:
         return None
 
     # What all steps have in common.
 
     async def _commit(
-        self, command: tuple[str, ...], make_layer: Callable[[], Awaitable[Layer | None]]
+        self, command: tuple[str, ...], make_layer: Callable[[int], Awaitable[Layer | None]]
     ) -> None:
-        """One step that dockerd makes in a container of its own."""
+        """One step that dockerd makes in a container of its own.
+
+        `make_layer` is given the time of the step in unix nanoseconds.
+        """
         config = self._editor.config
         # A container's configuration is merged with its image's, which leaves a map where none was.
         labels = config.labels if self.image is None else config.labels or {}
@@ -250,10 +307,13 @@ class StageBuilder:
         await section.text(f" ---> Running in {container[:12]}\n")
 
         async def work() -> BuiltImage:
-            layer = await make_layer()
-            return self._derived(
+            layer = await make_layer(unix_ns(created))
+            image = self._derived(
                 replace(step, hostname=container[:12]), layer, created, container=container
             )
+            if layer is not None:
+                await self._tools.ledger.record([image])
+            return image
 
         await self._make(step, work)
         if request.remove or request.remove_always:
@@ -290,6 +350,12 @@ class StageBuilder:
         if self.image is not None and self.image is not self._secured:
             await self._tools.ledger.secure(self.image)
             self._secured = self.image
+
+    @property
+    def _latest(self) -> int | None:
+        """The time than which no file may be later, in unix nanoseconds."""
+        epoch = self._tools.request.epoch
+        return None if epoch is None else epoch * 1_000_000_000
 
     def _moment(self, step: ContainerConfig) -> tuple[datetime, str]:
         """When the step is made, and the ID of the container that it would be made in.
@@ -331,6 +397,11 @@ class StageBuilder:
         """Let the configuration name the image that it now belongs to."""
         image = "" if self.image is None else str(self.image.id)
         self._editor.config = replace(self._editor.config, image=image)
+
+
+def unix_ns(moment: datetime) -> int:
+    """Unix nanoseconds of a moment."""
+    return (moment - _EPOCH) // timedelta(microseconds=1) * 1000
 
 
 def _beginning(config: ContainerConfig) -> ContainerConfig:

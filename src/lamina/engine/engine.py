@@ -75,6 +75,7 @@ from lamina.registry.client import RegistryClient, RegistryConfig
 from lamina.registry.credentials import CredentialSource
 from lamina.runtime.workshop import Workshop
 from lamina.streams import ByteSource, ByteStream
+from lamina.transfer.layer_indexes import LayerIndexes
 from lamina.transfer.load import load_images
 from lamina.transfer.remotes import DOWNLOADS, UPLOADS, Remotes
 from lamina.transfer.resources import Resources
@@ -174,6 +175,7 @@ class Engine(ContainerOperations):
                 directory=root / "build",
                 version=__version__,
                 workshop=workshop,
+                indexes=LayerIndexes(root / "indexes", blobs),
                 caches=CacheMounts(root / "build" / "mounts", now=clock),
                 cache_limit=build_cache_limit,
                 allow_insecure=insecure_builds,

@@ -1,0 +1,230 @@
+"""What a COPY, ADD or WORKDIR adds to an image: the entries of the layer, before it is written."""
+
+import posixpath
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+from lamina.build.files import Files
+from lamina.build.modes import Chmod
+from lamina.build.picking import Exclusion, Picked, below
+from lamina.errors import LaminaError
+from lamina.layers.index import IndexEntry
+from lamina.layers.tarheader import NO_XATTRS, EntryType
+from lamina.layers.view import FileView, Found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Addition:
+    """One entry: its content is `data`, or that of `found` in `files`."""
+
+    type: EntryType
+    mode: int
+    uid: int = 0
+    gid: int = 0
+    mtime_ns: int = 0
+    size: int = 0
+    link: str = ""
+    major: int = 0
+    minor: int = 0
+    xattrs: Mapping[str, bytes] = field(default_factory=lambda: NO_XATTRS)
+    files: Files | None = None
+    found: Found | None = None
+    data: bytes = b""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CopyRules:
+    """How what is copied is changed. `owner` None keeps owners as they are."""
+
+    owner: tuple[int, int] | None = (0, 0)
+    chmod: Chmod | None = None
+    exclusion: Exclusion | None = None
+    parents: bool = False
+
+
+class Additions:
+    """Collects entries by path, with the directories they need.
+
+    `base` is what they come on top of; `now` is the time of directories that are made or changed,
+    in unix nanoseconds; no time is later than `latest`.
+    """
+
+    def __init__(self, base: FileView, *, now: int, latest: int | None = None) -> None:
+        self._base = base
+        self._now = now
+        self._latest = latest
+        self._entries: dict[str, Addition] = {}
+
+    def __iter__(self) -> Iterator[tuple[str, Addition]]:
+        """The entries by path, sorted, each directory before what is in it."""
+        return iter(sorted(self._entries.items()))
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def destination(self, path: str, working_dir: str) -> tuple[str, bool]:
+        """Where a destination truly is, and whether it is a directory or means one."""
+        joined = posixpath.join("/", working_dir, path)
+        means_directory = path.endswith(("/", "/.")) or path in {"", ".", ".."}
+        true = self._base.resolve(joined)
+        there = self._entries.get(true)
+        found = self._base.get(true)
+        is_directory = there is not None and there.type is EntryType.DIRECTORY
+        is_directory |= found is not None and found.is_directory
+        return true, means_directory or is_directory
+
+    def copy(self, one: Picked, destination: str, rules: CopyRules, *, into: bool) -> None:
+        """Copy a file, or what is in a directory; `into` puts a file into the destination.
+
+        Raises LaminaError for a directory in the place of something else.
+        """
+        target = destination
+        if rules.parents:
+            relative = posixpath.relpath("/" + one.asked, "/" + one.pivot)
+            kept = relative if one.found.is_directory else posixpath.dirname(relative)
+            target = posixpath.normpath(posixpath.join(destination, kept)).removeprefix(".")
+            target = target.lstrip("/")
+            into = True
+        if one.found.is_directory:
+            self._copy_directory(one, target, rules)
+            return
+        if into:
+            target = posixpath.join(target, posixpath.basename(one.asked))
+        self.directory(posixpath.dirname(target), rules)
+        self._put(target, self._file(one.files, one.found, rules))
+
+    def write(self, path: str, data: bytes, rules: CopyRules) -> None:
+        """Add a file with a content of its own."""
+        self.directory(posixpath.dirname(path), rules)
+        mode = 0o644 if rules.chmod is None else rules.chmod(0o644, False)  # noqa: FBT003
+        uid, gid = rules.owner or (0, 0)
+        addition = Addition(
+            type=EntryType.REGULAR,
+            mode=mode,
+            uid=uid,
+            gid=gid,
+            mtime_ns=self._now,
+            size=len(data),
+            data=data,
+        )
+        self._put(path, addition)
+
+    def directory(self, path: str, rules: CopyRules, *, changes: bool = True) -> None:
+        """Have a directory there; one that is new belongs to the owner of what is copied.
+
+        Raises LaminaError if something else is in its place.
+        """
+        if not path:
+            return
+        there = self._entries.get(path)
+        if there is not None and there.type is EntryType.DIRECTORY:
+            if changes:
+                self._entries[path] = replace(there, mtime_ns=self._now)
+            return
+        found = self._base.get(path)
+        if found is not None and not found.is_directory:
+            raise LaminaError(
+                f"failed to copy files: failed to create new directory: mkdir /{path}:"
+                " not a directory"
+            )
+        self.directory(posixpath.dirname(path), rules, changes=found is None)
+        if found is None:
+            uid, gid = rules.owner or (0, 0)
+            addition = Addition(
+                type=EntryType.DIRECTORY, mode=0o755, uid=uid, gid=gid, mtime_ns=self._now
+            )
+        else:
+            addition = self._kept(found.entry, changes=changes)
+        self._entries[path] = addition
+
+    def _copy_directory(self, one: Picked, target: str, rules: CopyRules) -> None:
+        found = self._base.get(target)
+        if target and found is not None and not found.is_directory:
+            raise LaminaError(
+                f"failed to copy files: failed to copy directory: mkdir /{target}: not a directory"
+            )
+        self.directory(target, rules)
+        linked: dict[tuple[int, int], str] = {}
+        for _, below_it, relative in below(one, rules.exclusion):
+            path = posixpath.join(target, relative)
+            self._implied_parents(path, relative, rules)
+            entry = below_it.entry
+            if below_it.is_directory:
+                self._put(path, self._file(one.files, below_it, rules))
+                continue
+            key = (below_it.layer, entry.offset)
+            first = linked.get(key) if entry.type in _WITH_DATA else None
+            addition = self._file(one.files, below_it, rules)
+            if first is not None:
+                addition = replace(
+                    addition, type=EntryType.HARD_LINK, size=0, link=first, found=None
+                )
+            elif entry.type in _WITH_DATA:
+                linked[key] = path
+            self._put(path, addition)
+
+    def _implied_parents(self, path: str, relative: str, rules: CopyRules) -> None:
+        """Have the directories of a file whose own entries were left out."""
+        parent = posixpath.dirname(path)
+        if rules.exclusion is not None and "/" in relative and parent not in self._entries:
+            self.directory(parent, rules)
+
+    def _put(self, path: str, addition: Addition) -> None:
+        old = self._entries.get(path)
+        is_directory = addition.type is EntryType.DIRECTORY
+        if old is not None and old.type is EntryType.DIRECTORY and not is_directory:
+            prefix = f"{path}/"
+            for other in [one for one in self._entries if one.startswith(prefix)]:
+                del self._entries[other]
+        self._entries[path] = addition
+
+    def _file(self, files: Files, found: Found, rules: CopyRules) -> Addition:
+        entry = found.entry
+        is_directory = entry.type is EntryType.DIRECTORY
+        uid, gid = rules.owner or (entry.uid, entry.gid)
+        mode = entry.mode
+        if rules.chmod is not None and entry.type is not EntryType.SYMLINK:
+            mode = rules.chmod(mode, is_directory)
+        has_data = entry.type in _WITH_DATA
+        return Addition(
+            type=EntryType.REGULAR if has_data else entry.type,
+            mode=mode,
+            uid=uid,
+            gid=gid,
+            mtime_ns=self._time(entry.mtime_ns),
+            size=entry.size if has_data else 0,
+            link=entry.link if entry.type is EntryType.SYMLINK else "",
+            major=entry.major,
+            minor=entry.minor,
+            xattrs=_kept_attributes(entry),
+            files=files if has_data else None,
+            found=found if has_data else None,
+        )
+
+    def _kept(self, entry: IndexEntry, *, changes: bool) -> Addition:
+        """A directory of the base that comes along with what changes below it."""
+        return Addition(
+            type=EntryType.DIRECTORY,
+            mode=entry.mode,
+            uid=entry.uid,
+            gid=entry.gid,
+            mtime_ns=self._now if changes else self._time(entry.mtime_ns),
+            xattrs=entry.xattrs,
+        )
+
+    def _time(self, mtime_ns: int) -> int:
+        return mtime_ns if self._latest is None else min(mtime_ns, self._latest)
+
+
+_WITH_DATA = frozenset(
+    {EntryType.REGULAR, EntryType.HARD_LINK, EntryType.CONTIGUOUS, EntryType.GNU_SPARSE}
+)
+
+
+def _kept_attributes(entry: IndexEntry) -> Mapping[str, bytes]:
+    """Capabilities and what users set; not what another machine's security modules did."""
+    return {
+        name: value
+        for name, value in entry.xattrs.items()
+        if name == "security.capability" or name.startswith("user.")
+    }

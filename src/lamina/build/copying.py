@@ -1,0 +1,225 @@
+"""COPY, ADD and WORKDIR: what is asked for, hashed for the cache, then made into a layer."""
+
+import hashlib
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from lamina.build.additions import Additions, CopyRules
+from lamina.build.context import spooled
+from lamina.build.copied_layer import store_additions
+from lamina.build.files import Contents, ContextFiles, Files
+from lamina.build.modes import parse_mode
+from lamina.build.owners import parse_owner
+from lamina.build.picking import Exclusion, Picked, below, hash_of, pick, whole
+from lamina.content.threads import run_to_end
+from lamina.dockerfile.heredoc import Heredoc
+from lamina.dockerfile.instructions import Add, Copy, Transfer
+from lamina.errors import CorruptData, LaminaError, NotFound
+from lamina.layers.compression import PREFIX_SIZE, Compression, detect
+from lamina.layers.index import IndexEntry
+from lamina.layers.tarheader import BLOCK, EntryType, checksum_holds
+from lamina.layers.view import FileView, Found
+from lamina.records.catalogue import Layer
+from lamina.transfer.incoming import Incoming
+
+_LONGEST_USERS: Final = 8 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CopyStep:
+    """A COPY or ADD whose sources were found; `digest` is what the cache knows it by."""
+
+    instruction: Transfer
+    picked: tuple[Picked, ...]
+    digest: str
+    exclusion: Exclusion | None
+
+    @property
+    def comment(self) -> str:
+        """As it is recorded, with the flags that make a difference."""
+        one = self.instruction
+        flags = f"--chown={one.chown}" if one.chown else ""
+        more = [f"--chmod={one.chmod}"] if one.chmod else []
+        more += ["--link"] if one.link else []
+        more += ["--parents"] if isinstance(one, Copy) and one.parents else []
+        more += [f"--exclude={pattern}" for pattern in one.exclude]
+        flags += "".join(f"{flag} " for flag in more)
+        return f"{one.keyword} {flags}{self.digest} in {one.destination} "
+
+
+class Copier:
+    """Makes the layers of one build's COPY, ADD and WORKDIR; `scratch` is for temporary files."""
+
+    def __init__(self, coming: Incoming, scratch: Path) -> None:
+        self._coming = coming
+        self._scratch = scratch
+
+    async def find(self, instruction: Transfer, files: Files) -> CopyStep:
+        """Find the sources, and hash them. Raises LaminaError in dockerd's words."""
+        exclusion = Exclusion.of(instruction.exclude) if instruction.exclude else None
+        picked: Sequence[Picked] = ()
+        if instruction.sources:
+            picked = await run_to_end(lambda: pick(files, instruction.sources, instruction.keyword))
+        parents = isinstance(instruction, Copy) and instruction.parents
+        _check_destination(instruction, len(picked) + len(instruction.files), parents=parents)
+        digest = await self._digest(files, picked, instruction.files, exclusion)
+        return CopyStep(
+            instruction=instruction, picked=tuple(picked), digest=digest, exclusion=exclusion
+        )
+
+    async def digest_of(self, files: Files, source: str) -> str:
+        """The hash of a file or directory that a RUN mounts. Raises NotFound."""
+        try:
+            picked = await run_to_end(lambda: pick(files, (source,), "RUN"))
+        except LaminaError:
+            raise NotFound(
+                f'failed to compute cache key: "{source}" not found in {files.name}'
+            ) from None
+        return await self._digest(files, picked, (), None)
+
+    async def _digest(
+        self,
+        files: Files,
+        picked: Sequence[Picked],
+        heredocs: Sequence[Heredoc],
+        exclusion: Exclusion | None,
+    ) -> str:
+        async with AsyncExitStack() as stack:
+            contents = await files.open(_entries(picked, exclusion), stack, self._scratch)
+            return await run_to_end(lambda: _digest(picked, heredocs, exclusion, contents))
+
+    async def copy(
+        self, step: CopyStep, base: Files, *, working_dir: str, now: int, latest: int | None
+    ) -> Layer:
+        """Make the layer, on top of `base`. Raises LaminaError in dockerd's words."""
+        instruction = step.instruction
+        async with AsyncExitStack() as stack:
+            rules = await self._rules(step, base)
+            under = FileView([]) if instruction.link else base.view
+            additions = Additions(under, now=now, latest=latest)
+            target, into = additions.destination(instruction.destination, working_dir)
+            for one in step.picked:
+                archive = await self._archive(instruction, one, stack)
+                if archive is not None:
+                    as_packed = CopyRules(owner=None, chmod=rules.chmod)
+                    additions.copy(whole(archive), target, as_packed, into=True)
+                else:
+                    additions.copy(one, target, rules, into=into)
+            for heredoc in instruction.files:
+                path = f"{target}/{heredoc.name}".lstrip("/") if into else target
+                additions.write(path, heredoc.text.encode(), rules)
+            return await store_additions(additions, self._coming, self._scratch)
+
+    async def working_directory(
+        self, path: str, base: Files, *, now: int, latest: int | None
+    ) -> Layer | None:
+        """The layer that makes a working directory; None if it is there. Raises LaminaError."""
+        additions = Additions(base.view, now=now, latest=latest)
+        true = base.view.resolve(path)
+        found = base.view.get(true)
+        if found is not None:
+            if not found.is_directory:
+                raise LaminaError(f"Cannot mkdir: {path} is not a directory")
+            return None
+        additions.directory(true, CopyRules())
+        return await store_additions(additions, self._coming, self._scratch)
+
+    async def _rules(self, step: CopyStep, base: Files) -> CopyRules:
+        instruction = step.instruction
+        owner: tuple[int, int] | None = (0, 0)
+        if instruction.chown:
+            texts = {path: await self._text(base, path) for path in ("etc/passwd", "etc/group")}
+            owner = parse_owner(instruction.chown, texts.__getitem__)
+        elif isinstance(instruction, Copy) and instruction.source_from:
+            owner = None
+        return CopyRules(
+            owner=owner,
+            chmod=parse_mode(instruction.chmod) if instruction.chmod else None,
+            exclusion=step.exclusion,
+            parents=isinstance(instruction, Copy) and instruction.parents,
+        )
+
+    async def _text(self, files: Files, path: str) -> str:
+        """The text of a file, empty if there is none."""
+        found = files.view.get(files.view.resolve(path))
+        if found is None or found.entry.size > _LONGEST_USERS:
+            return ""
+        async with AsyncExitStack() as stack:
+            contents = await files.open({found.layer: [found.entry]}, stack, self._scratch)
+            pieces = contents[found.layer].pieces(found.entry)
+            raw = await run_to_end(lambda: b"".join(pieces))
+        return raw.decode(errors="replace")
+
+    async def _archive(
+        self, instruction: Transfer, one: Picked, stack: AsyncExitStack
+    ) -> ContextFiles | None:
+        """What is in a local archive that ADD unpacks; None for other files."""
+        wanted = instruction.unpack if isinstance(instruction, Add) else False
+        if wanted is False or one.found.entry.type not in (EntryType.REGULAR, EntryType.HARD_LINK):
+            return None
+        entry, layer = one.found.entry, one.found.layer
+        contents = await one.files.open({layer: [entry]}, stack, self._scratch)
+        pieces = contents[layer].pieces(entry)
+        beginning = await run_to_end(lambda: next(pieces, b""))
+        if not _is_archive(beginning):
+            return None
+        try:
+            context = await stack.enter_async_context(
+                spooled(_all(beginning, pieces), self._scratch)
+            )
+        except CorruptData as error:
+            raise LaminaError(f"{instruction.keyword} failed: {error}") from error
+        return ContextFiles(context)
+
+
+def _check_destination(instruction: Transfer, count: int, *, parents: bool) -> None:
+    if count > 1 and not parents and not instruction.destination.endswith("/"):
+        raise LaminaError(
+            f"When using {instruction.keyword} with more than one source file, the destination"
+            " must be a directory and end with a /"
+        )
+
+
+def _entries(picked: Sequence[Picked], exclusion: Exclusion | None) -> dict[int, list[IndexEntry]]:
+    """Whose contents are to be hashed, by layer."""
+    wanted: dict[int, list[IndexEntry]] = {}
+    for one in picked:
+        founds = [one.found]
+        if one.found.is_directory:
+            founds = [found for _, found, _ in below(one, exclusion)]
+        for found in founds:
+            if found.entry.size:
+                wanted.setdefault(found.layer, []).append(found.entry)
+    return wanted
+
+
+def _digest(
+    picked: Sequence[Picked],
+    heredocs: Sequence[Heredoc],
+    exclusion: Exclusion | None,
+    contents: Contents,
+) -> str:
+    def read(found: Found) -> Iterator[bytes]:
+        return contents[found.layer].pieces(found.entry) if found.entry.size else iter(())
+
+    digest = hash_of(picked, exclusion, read) if picked else ""
+    for heredoc in heredocs:
+        text = f"{heredoc.name}\0{heredoc.text}".encode()
+        digest = f"{digest}file:{hashlib.sha256(text).hexdigest()}"
+    return digest
+
+
+def _is_archive(beginning: bytes) -> bool:
+    if detect(beginning[:PREFIX_SIZE]) is not Compression.PLAIN:
+        return True
+    block = beginning[:BLOCK]
+    return len(block) == BLOCK and any(block) and checksum_holds(block)
+
+
+async def _all(beginning: bytes, pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
+    yield beginning
+    while piece := await run_to_end(lambda: next(pieces, b"")):
+        yield piece

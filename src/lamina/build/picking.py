@@ -1,0 +1,145 @@
+"""Which files the sources of a COPY or ADD mean."""
+
+import posixpath
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from lamina.build.files import Files
+from lamina.build.hashing import Read, file_hash, joined_hash
+from lamina.dockerfile.goglob import CLASS, LITERAL, ONE, tokens
+from lamina.dockerfile.ignore import IgnorePatterns, clean
+from lamina.errors import LaminaError
+from lamina.layers.view import Found
+
+_WILDCARD = re.compile(r"[*?\[\\]")
+
+
+@dataclass(frozen=True, slots=True)
+class Picked:
+    """A file or directory to copy: where it truly is, and under which path it was asked for.
+
+    `pivot` is the part of that path which ``--parents`` leaves away.
+    """
+
+    files: Files
+    path: str
+    asked: str
+    found: Found
+    pivot: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Exclusion:
+    """What ``--exclude`` leaves out, by paths relative to what is copied."""
+
+    patterns: IgnorePatterns
+
+    @classmethod
+    def of(cls, patterns: Sequence[str]) -> "Exclusion":
+        """Read the flags. Raises DockerfileError."""
+        return cls(IgnorePatterns(patterns))
+
+    def leaves_out(self, path: str) -> bool:
+        """Whether a path is left out."""
+        return self.patterns.ignores(path)
+
+
+def pick(files: Files, sources: Sequence[str], command: str) -> list[Picked]:
+    """What the sources mean, in their order; a pattern may mean nothing, but not all of them.
+
+    Raises LaminaError in dockerd's words; `command` is the instruction's name.
+    """
+    picked = [one for source in sources for one in _pick(files, source, command)]
+    if not picked:
+        raise LaminaError(f"{command} failed: no source files were specified")
+    return picked
+
+
+def whole(files: Files) -> Picked:
+    """Everything there is."""
+    found = files.view.get("")
+    assert found is not None  # There always is a root.
+    return Picked(files, "", "", found)
+
+
+def _pick(files: Files, source: str, command: str) -> Iterator[Picked]:
+    before, dot, after = source.partition("/./")
+    pivot = clean("/" + before).lstrip("/") if dot else ""
+    written = f"{before}/{after}" if dot else source
+    cleaned = clean(written) if written else "."
+    if files.is_context and (cleaned == ".." or cleaned.startswith("../")):
+        raise LaminaError(
+            f"{command} failed: forbidden path outside the build context: {source} ()"
+        )
+    inside = clean("/" + written).lstrip("/")
+    if _WILDCARD.search(inside):
+        for path in _matching(files, inside):
+            yield _found(files, path, source, command, pivot)
+    else:
+        yield _found(files, inside, source, command, pivot)
+
+
+def _found(files: Files, asked: str, source: str, command: str, pivot: str) -> Picked:
+    path = files.view.resolve(asked)
+    found = files.view.get(path)
+    if found is None:
+        where = "file not found in build context or excluded by .dockerignore: "
+        raise LaminaError(
+            f"{command} failed: {where if files.is_context else ''}"
+            f"stat {asked or source}: file does not exist"
+        )
+    return Picked(files, path, asked, found, pivot)
+
+
+def _matching(files: Files, pattern: str) -> list[str]:
+    """The paths that a pattern matches; as in Go, no wildcard crosses a slash or a link."""
+    paths = [""]
+    for component in pattern.split("/"):
+        matches = re.compile(_expression(component)) if _WILDCARD.search(component) else None
+        paths = [
+            posixpath.join(path, name)
+            for path in paths
+            for name in (files.view.names(path) if matches else [component])
+            if (matches is None or matches.fullmatch(name)) and _is_there(files, path, name)
+        ]
+    return paths
+
+
+def _is_there(files: Files, directory: str, name: str) -> bool:
+    return files.view.get(posixpath.join(directory, name)) is not None
+
+
+def _expression(component: str) -> str:
+    pieces = []
+    for token in tokens(component):
+        if token.kind == LITERAL:
+            pieces.append(re.escape(token.text))
+        elif token.kind == CLASS:
+            pieces.append(token.text)
+        else:
+            pieces.append("." if token.kind == ONE else ".*")
+    return f"(?s:{''.join(pieces)})"
+
+
+def hash_of(picked: Sequence[Picked], exclusion: Exclusion | None, read: Read) -> str:
+    """The hash by which the cache knows what is copied."""
+    hashes = [_hash_of_one(one, exclusion, read) for one in picked]
+    return hashes[0] if len(hashes) == 1 else joined_hash("multi", hashes)
+
+
+def _hash_of_one(one: Picked, exclusion: Exclusion | None, read: Read) -> str:
+    if not one.found.is_directory:
+        return f"file:{file_hash(one.path, one.found, read)}"
+    hashes = [file_hash(one.path, one.found, read)] if one.path else []
+    hashes += [file_hash(path, found, read) for path, found, _ in below(one, exclusion)]
+    return joined_hash("dir", sorted(hashes))
+
+
+def below(one: Picked, exclusion: Exclusion | None) -> Iterator[tuple[str, Found, str]]:
+    """What is in a picked directory: true path, entry, and path relative to the directory."""
+    start = len(one.path) + 1 if one.path else 0
+    for path, found in one.files.view.walk(one.path):
+        relative = path[start:]
+        if exclusion is None or not exclusion.leaves_out(relative):
+            yield path, found, relative
