@@ -135,7 +135,14 @@ def _outputs_of(exchange: Exchange) -> list[ImageBuildOutput]:
     found = _json(exchange.query, "outputs", _outputs, "invalid outputs specified") or []
     if len(found) > 1:
         raise InvalidParameter("multiple outputs not supported")
-    return found
+    for output in found:
+        if output.type not in {"", "image", "moby"}:
+            # Its destination is a path of the client's machine, which this API has no way to.
+            raise InvalidParameter(
+                f"output {output.type} is not supported here: build an image, and get it with"
+                " GET /images/{name}/get"
+            )
+    return [output for output in found if output.type == "image"]
 
 
 def _shm_size(query: Query) -> int:

@@ -1,14 +1,14 @@
 """What a COPY, ADD or WORKDIR adds to an image: the entries of the layer, before it is written."""
 
 import posixpath
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from lamina.build.files import Files
 from lamina.build.modes import Chmod
 from lamina.build.picking import Exclusion, Picked, below
 from lamina.errors import LaminaError
-from lamina.layers.index import IndexEntry
+from lamina.layers.index import IndexEntry, LayerIndex
 from lamina.layers.tarheader import NO_XATTRS, EntryType
 from lamina.layers.view import FileView, Found
 
@@ -137,6 +137,21 @@ class Additions:
             addition = self._kept(found.entry, changes=changes)
         self._entries[path] = addition
 
+    def take_over(self, files: Files, indexes: Sequence[LayerIndex], *, implied: bool) -> None:
+        """Take all that is in `files` as it is; `indexes` are those of its layers.
+
+        Directories that no layer has an entry for come along only if `implied` ones shall.
+        """
+        keeping = CopyRules(owner=None)
+        linked: dict[tuple[int, int], str] = {}
+        for path, found in files.view.walk(""):
+            if implied or path in indexes[found.layer]:
+                self._put(path, self._linked(linked, path, files, found, keeping))
+
+    def mark(self, path: str) -> None:
+        """Add an empty file that removes something of lower layers."""
+        self._entries[path] = Addition(type=EntryType.REGULAR, mode=0o600)
+
     def _copy_directory(self, one: Picked, target: str, rules: CopyRules) -> None:
         found = self._base.get(target)
         if target and found is not None and not found.is_directory:
@@ -148,20 +163,24 @@ class Additions:
         for _, below_it, relative in below(one, rules.exclusion):
             path = posixpath.join(target, relative)
             self._implied_parents(path, relative, rules)
-            entry = below_it.entry
-            if below_it.is_directory:
-                self._put(path, self._file(one.files, below_it, rules))
-                continue
-            key = (below_it.layer, entry.offset)
-            first = linked.get(key) if entry.type in _WITH_DATA else None
-            addition = self._file(one.files, below_it, rules)
-            if first is not None:
-                addition = replace(
-                    addition, type=EntryType.HARD_LINK, size=0, link=first, found=None
-                )
-            elif entry.type in _WITH_DATA:
-                linked[key] = path
-            self._put(path, addition)
+            self._put(path, self._linked(linked, path, one.files, below_it, rules))
+
+    def _linked(
+        self,
+        linked: dict[tuple[int, int], str],
+        path: str,
+        files: Files,
+        found: Found,
+        rules: CopyRules,
+    ) -> Addition:
+        """What is to be added at `path`: a link to the first path of a file that has several."""
+        addition = self._file(files, found, rules)
+        if found.entry.type not in _WITH_DATA:
+            return addition
+        first = linked.setdefault((found.layer, found.entry.offset), path)
+        if first == path:
+            return addition
+        return replace(addition, type=EntryType.HARD_LINK, size=0, link=first, found=None)
 
     def _implied_parents(self, path: str, relative: str, rules: CopyRules) -> None:
         """Have the directories of a file whose own entries were left out."""

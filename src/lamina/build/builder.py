@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from functools import partial
@@ -12,7 +13,9 @@ from lamina.build.cache import LocalCache, NoCache, SharedSteps, SourceCache, St
 from lamina.build.cache_mounts import CacheMounts
 from lamina.build.context import BuildContext, spooled
 from lamina.build.copying import Copier
+from lamina.build.exporting import Destination, check_outputs, export
 from lamina.build.files import ContextFiles, Files, ImageFiles
+from lamina.build.flattening import squash, squashed
 from lamina.build.ledger import BuiltImage, Ledger
 from lamina.build.mounts import MountMaker
 from lamina.build.plan import BuildPlan, PlannedStage, declared_names, plan_build
@@ -60,6 +63,7 @@ async def build_image(
     a target that is not there. Raises LaminaError in dockerd's words, CommandFailed for a RUN.
     """
     request.epoch  # noqa: B018 - whether it is a time
+    check_outputs(request.outputs)
     async with _context(parts, request, body) as context:
         dockerfile, ignore = read_dockerfile(context, request.dockerfile)
         if ignore is not None:
@@ -117,6 +121,7 @@ class _Build:
         self._transcript = Transcript(report, len(plan.stages))
         self._results: dict[int, asyncio.Future[BuiltImage | None]] = {}
         self._made: list[BuiltImage] = []
+        self._bases: dict[int, BuiltImage | None] = {}
 
     async def run(self, ledger: Ledger) -> BuiltImage:
         """All of it; the image of the target."""
@@ -132,15 +137,55 @@ class _Build:
             raise
         if result is None:
             raise LaminaError("No image was generated. Is your Dockerfile empty?")
-        await ledger.record(self._made, tags=request.tags, result=result)
+        if request.squash:
+            result = await self._squashed(ledger, result)
+            self._made.append(result)
+        destinations = check_outputs(request.outputs)
+        tags = (*request.tags, *(name for one in destinations for name in one.names))
+        await ledger.record(self._made, tags=tags, result=result)
+        await self._export(result, destinations)
         declared = declared_names(plan.dockerfile)
         if unconsumed := request.unconsumed(declared, plan.arguments.unconsumed):
             names = " ".join(unconsumed)
             await self._text(f"[Warning] One or more build-args [{names}] were not consumed\n")
+        if request.squash:
+            await self._report(Aux({"ID": str(result.id)}))
         await self._text(f"Successfully built {result.id.short}\n")
-        for tag in request.tags:
+        for tag in tags:
             await self._text(f"Successfully tagged {tag.familiar}\n")
         return result
+
+    async def _squashed(self, ledger: Ledger, image: BuiltImage) -> BuiltImage:
+        """The result with what its last stage made as one layer."""
+        parts, base = self._parts, self._bases.get(self._plan.target.stage.index)
+        above = BuiltImage(image.config, image.layers[len(base.layers) if base else 0 :])
+        if not above.layers:
+            return image
+        files = await ImageFiles.of("the image", above, parts.indexes, parts.resources.blobs)
+        indexes = await parts.indexes.of(above.layers)
+        under = await ImageFiles.of("the base", base, parts.indexes, parts.resources.blobs)
+        layer = await squash(
+            files, indexes, over=under.view, coming=ledger.coming, scratch=parts.directory
+        )
+        epoch = self._request.epoch
+        now = parts.resources.now() if epoch is None else epoch * 1_000_000_000
+        return squashed(image, base, layer, now)
+
+    async def _export(self, image: BuiltImage, destinations: Sequence[Destination]) -> None:
+        parts = self._parts
+        if not any(one.path for one in destinations):
+            return
+        files = await ImageFiles.of("the image", image, parts.indexes, parts.resources.blobs)
+        indexes = await parts.indexes.of(image.layers)
+        for one in destinations:
+            await export(
+                one,
+                str(image.id),
+                files,
+                indexes,
+                resources=parts.resources,
+                scratch=parts.directory,
+            )
 
     async def _text(self, text: str) -> None:
         await self._report(StreamText(text))
@@ -223,6 +268,7 @@ class _Build:
             if planned.problem is not None:
                 raise planned.problem
             base = await self._base(planned, platform, bases, tools)
+        self._bases[planned.stage.index] = base
         builder = StageBuilder(
             planned,
             tools,

@@ -17,20 +17,30 @@ from lamina.transfer.layer_intake import LayerIntake, StoredLayer
 async def store_additions(additions: Additions, coming: Incoming, scratch: Path) -> Layer:
     """Write a layer into the store. Raises InvalidLayer for sources that are broken."""
     async with AsyncExitStack() as stack:
-        contents = await _open_all(additions, stack, scratch)
+        pieces = await tar_of(additions, stack, scratch)
         writer = await stack.enter_async_context(coming.blobs.ingest())
         intake = LayerIntake(writer)
 
         def write() -> StoredLayer:
-            for path, addition in additions:
-                for piece in _entry(path, addition, contents):
-                    intake.feed(piece)
-            intake.feed(END)
+            for piece in pieces:
+                intake.feed(piece)
             return intake.finish()
 
         stored = await run_to_end(write)
         await coming.publish(writer, stored.blob.digest)
     return stored.record()
+
+
+async def tar_of(additions: Additions, stack: AsyncExitStack, scratch: Path) -> Iterator[bytes]:
+    """The tar of additions, for a worker thread; to be read before `stack` is closed."""
+    contents = await _open_all(additions, stack, scratch)
+    return _pieces(additions, contents)
+
+
+def _pieces(additions: Additions, contents: dict[int, Contents]) -> Iterator[bytes]:
+    for path, addition in additions:
+        yield from _entry(path, addition, contents)
+    yield END
 
 
 async def _open_all(
