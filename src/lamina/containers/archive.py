@@ -7,7 +7,7 @@ import stat
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -170,15 +170,13 @@ async def _unpack(
     identity: Identity | None,
 ) -> None:
     root = open_root(view.root)
-    directories = Directories(root)
-    target = os.dup(directories.get(found.path).fd)
-    checked = Directories(target)
+    there = Directories(root)
     try:
-        adapt = _adapter(checked, no_overwrite=no_overwrite, identity=identity)
+        adapt = _adapter(there, found.path, no_overwrite=no_overwrite, identity=identity)
         options = ApplyOptions(
             form=Form.MERGED, ownership=view.ownership, whiteouts=False, adapt=adapt
         )
-        with LayerApplier(target, options) as applier:
+        with LayerApplier(root, options) as applier:
             feed = _decompressing(applier.feed)
             async for chunk in chunks_of(source):
                 await asyncio.to_thread(feed, chunk)
@@ -187,9 +185,7 @@ async def _unpack(
     except InvalidLayer as error:
         raise InvalidParameter(str(error)) from error
     finally:
-        checked.abandon()
-        directories.abandon()
-        os.close(target)
+        there.abandon()
         os.close(root)
 
 
@@ -217,22 +213,28 @@ def _decompressing(take: Callable[[bytes | memoryview], None]) -> Callable[[byte
 
 
 def _adapter(
-    there: Directories, *, no_overwrite: bool, identity: Identity | None
+    there: Directories, target: str, *, no_overwrite: bool, identity: Identity | None
 ) -> Callable[[TarHeader], TarHeader]:
-    """What is made of an entry: another's, perhaps, and refused where it would replace a kind."""
+    """What is made of an entry: below `target`, another's perhaps, and not of another kind."""
+
+    def below(path: str) -> str:
+        return f"{target}/{path}".strip("/")
 
     def adapt(header: TarHeader) -> TarHeader:
         if no_overwrite and header.path:
-            _check_kind(there, header)
+            _check_kind(there, below(header.path), header)
+        changes: dict[str, Any] = {"path": below(header.path)}
+        if header.type == EntryType.HARD_LINK:
+            changes["link"] = below(header.link)
         if identity is not None:
-            return msgspec.structs.replace(header, uid=identity.uid, gid=identity.gid)
-        return header
+            changes.update(uid=identity.uid, gid=identity.gid)
+        return msgspec.structs.replace(header, **changes)
 
     return adapt
 
 
-def _check_kind(there: Directories, header: TarHeader) -> None:
-    above, _, name = header.path.rpartition("/")
+def _check_kind(there: Directories, path: str, header: TarHeader) -> None:
+    above, _, name = path.rpartition("/")
     there.forget()
     try:
         mode = os.lstat(name, dir_fd=there.get(above).fd).st_mode

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from lamina.containers.containers import Containers
 from lamina.containers.happenings import container_event
+from lamina.containers.locating import ownership_of
 from lamina.containers.mounts import mount_points
 from lamina.containers.names import check_name, new_name
 from lamina.containers.sandboxing import container_limits
@@ -25,7 +26,7 @@ from lamina.records.containers import Container
 from lamina.records.lookup import find_image
 from lamina.records.records import Transaction
 from lamina.runtime.sweeping import discard
-from lamina.snapshots.native import copy_tree
+from lamina.snapshots.native import copy_directory
 from lamina.snapshots.stopping import Stop
 
 __all__ = ["create_container"]
@@ -63,9 +64,10 @@ async def create_container(
     container_limits(host)
     bridge = await runtime.bridge() is not None
 
-    def others(other: str) -> Sequence[MountPoint]:
-        return settings_of(containers.find(other)).mounts
-
+    others = {
+        other: settings_of(containers.find(other)).mounts
+        for other in (text.partition(":")[0] for text in host.volumes_from or ())
+    }
     points, made = await asyncio.to_thread(
         mount_points, host, config.volumes or (), containers.volumes, others=others
     )
@@ -129,14 +131,16 @@ async def _make_files(
     await asyncio.to_thread(lambda: place.mkdir(mode=0o710, parents=True))
     layers = workshop.layers(image.diff_ids, containers.records.catalogue)
     mounted = await workshop.create(container.snapshot, layers)
+    snapshots = await workshop.snapshots()
     new = [point for point in points if point.name in made]
     if new:
-        recorded = (await workshop.snapshots()).details.get("Ownership") == "recorded"
-        ownership = Ownership.RECORDED if recorded else Ownership.SET
+        ownership = await ownership_of(containers)
         for point in new:
             await asyncio.to_thread(
                 _fill, Path(point.source), mounted.path, point.destination, ownership
             )
+    # Who is killed shall leave no mount of a container that does not run.
+    await snapshots.unmount(container.snapshot)
 
 
 def _fill(volume: Path, rootfs: Path, path: str, ownership: Ownership) -> None:
@@ -145,7 +149,7 @@ def _fill(volume: Path, rootfs: Path, path: str, ownership: Ownership) -> None:
     directories = Directories(root)
     try:
         there = directories.get(path.lstrip("/"))
-        copy_tree(Path(f"/proc/self/fd/{there.fd}"), volume, ownership, Stop())
+        copy_directory(there.fd, volume, ownership, Stop())
     except (FileNotFoundError, NotADirectoryError):
         volume.chmod(0o755)
     finally:

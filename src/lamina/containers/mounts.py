@@ -2,7 +2,7 @@
 
 import posixpath
 import secrets
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -42,12 +42,12 @@ def mount_points(
     declared: Iterable[str],
     volumes: Volumes,
     *,
-    others: Callable[[str], Sequence[MountPoint]],
+    others: Mapping[str, Sequence[MountPoint]],
 ) -> tuple[list[MountPoint], list[str]]:
     """All mounts but those of tmpfs, and the names of the volumes made for them.
 
     `declared` are the places where the image or the caller wants a volume; `others` gives the
-    mounts of another container. Raises InvalidParameter, NotImplementedHere (named volumes).
+    mounts of other containers by name. Raises InvalidParameter, NotImplementedHere (named volumes).
     """
     found: dict[str, MountPoint] = {}
     made: list[str] = []
@@ -66,7 +66,7 @@ def mount_points(
 
     for text in host.volumes_from or ():
         other, _, mode = text.partition(":")
-        for point in others(other):
+        for point in others[other]:
             writable = point.rw and "ro" not in mode.split(",")
             found[point.destination] = msgspec.structs.replace(point, rw=writable)
     for text in host.binds or ():

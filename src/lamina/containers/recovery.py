@@ -23,9 +23,16 @@ async def recover_containers(containers: Containers) -> None:
     kept = {container.snapshot for container in records.catalogue.containers.values()}
     ended = await containers.workshop.sweep(wanted=kept.__contains__)
     living = records.living()
+    mounted = await containers.workshop.has_mounts()
     for container in list(records.catalogue.containers.values()):
-        if container.process and container.process not in living:
+        if container.process in living:
+            continue
+        if container.process:
             await _lay_to_rest(containers, container, ended.get(container.id))
+        elif mounted:
+            # Somebody was killed while it looked into the files of one that does not run.
+            snapshots = await containers.workshop.snapshots()
+            await snapshots.unmount(container.snapshot)
 
 
 async def _lay_to_rest(containers: Containers, container: Container, ended: Exit | None) -> None:

@@ -30,6 +30,7 @@ from lamina.runtime.runtime import Runtime
 from lamina.runtime.supervisor import Exit
 from lamina.runtime.sweeping import sweep_runtimes
 from lamina.snapshots.choice import choose_snapshots
+from lamina.snapshots.mounting import mounts_below
 from lamina.snapshots.store import LayerSource, Mounted, Snapshots
 
 __all__ = ["Workshop", "WorkshopFacts"]
@@ -169,6 +170,11 @@ class Workshop:
             for pattern in ("snapshots/*", "staging/*")
             for path in (self._root / "snapshots").glob(f"*/{pattern}")
         )
+
+    async def has_mounts(self) -> bool:
+        """Whether anything is mounted there, by whatever process."""
+        places = await asyncio.to_thread(mounts_below, self._root / "snapshots")
+        return bool(places)
 
     async def forget_trees(self) -> None:
         """Remove the layer trees that neither an image nor a snapshot needs."""

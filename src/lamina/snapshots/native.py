@@ -21,7 +21,7 @@ from lamina.snapshots.disk import SnapshotDisk, opened
 from lamina.snapshots.stopping import Stop, Stopped, run_to_end, until_stopped
 from lamina.snapshots.store import LayerSource, Mounted
 
-__all__ = ["NativeSnapshots", "copy_tree"]
+__all__ = ["NativeSnapshots", "copy_directory", "copy_tree"]
 
 _TYPES: Final = {
     stat.S_IFREG: EntryType.REGULAR,
@@ -190,10 +190,16 @@ def copy_tree(source: Path, target: Path, ownership: Ownership, stop: Stop) -> N
 
     Raises OSError, Stopped.
     """
+    with opened(source) as source_fd:
+        copy_directory(source_fd, target, ownership, stop)
+
+
+def copy_directory(source: int, target: Path, ownership: Ownership, stop: Stop) -> None:
+    """`copy_tree` from an open directory."""
     firsts: dict[tuple[int, int], str] = {}
     options = ApplyOptions(form=Form.MERGED, ownership=ownership)
-    with opened(source) as source_fd, opened(target) as target_fd:
-        tree = Tree(source_fd, ownership)
+    with opened(target) as target_fd:
+        tree = Tree(source, ownership)
         try:
             with LayerApplier(target_fd, options) as applier:
                 root = tree.node("")

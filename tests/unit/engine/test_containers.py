@@ -1,0 +1,499 @@
+"""Containers through an engine, on a real runtime."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lamina.container_api import Output
+from lamina.engine import Engine
+from lamina.errors import (
+    Conflict,
+    ContainerNotFound,
+    ImageNotFound,
+    InvalidFilter,
+    InvalidParameter,
+    NotFound,
+    NotImplementedHere,
+    StartFailed,
+)
+from lamina.models import (
+    ContainerWaitResponse,
+    ExecConfig,
+    HostConfig,
+    LogConfig,
+    Mount,
+    RestartPolicy,
+)
+from lamina.oci.containerconfig import ContainerConfig
+from lamina.snapshots.mounting import mounts_below
+from tests.real import archives
+from tests.real.images import busybox_image, tar_of
+from tests.unit.engine.sources import load
+from tests.unit.layers.trees import needs_root
+
+pytestmark = needs_root
+
+IMAGE = "busybox:test"
+
+
+@pytest.fixture
+async def docker(engine: Engine) -> Engine:
+    await load(engine, tar_of(archives.docker_archive((busybox_image(), [IMAGE]))))
+    return engine
+
+
+async def create(
+    engine: Engine,
+    *command: str,
+    name: str = "",
+    host: HostConfig | None = None,
+    **config: Any,  # noqa: ANN401 - a ContainerConfig's fields
+) -> str:
+    made = await engine.container_create(
+        ContainerConfig(image=IMAGE, cmd=command or None, **config), host_config=host, name=name
+    )
+    return made.id
+
+
+async def run(
+    engine: Engine,
+    *command: str,
+    **more: Any,  # noqa: ANN401 - as above
+) -> tuple[str, int]:
+    """The ID and the exit status of a container that has run."""
+    id = await create(engine, *command, **more)
+    await engine.container_start(id)
+    return id, (await engine.container_wait(id)).status_code
+
+
+async def text(output: Output) -> list[tuple[int, str]]:
+    """What was written, a stream at a time."""
+    written = {1: b"", 2: b""}
+    async for frame in output:
+        written[frame.stream] += frame.data
+    return [(stream, data.decode()) for stream, data in written.items() if data]
+
+
+async def logs(
+    engine: Engine,
+    id: str,
+    **query: Any,  # noqa: ANN401 - of `container_logs`
+) -> list[tuple[int, str]]:
+    async with engine.container_logs(id, **query) as output:
+        return await text(output)
+
+
+async def events(engine: Engine, since: int) -> list[str]:
+    now = engine.system_events(since=str(since), until="0s", filters={"type": "container"})
+    return [event.action async for event in now]
+
+
+async def test_a_life(docker: Engine, root: Path) -> None:
+    id = await create(docker, "sh", "-c", "echo out; echo err >&2; exit 3", name="one")
+    found = await docker.container_inspect("one")
+    assert (found.id, found.name, found.state.status) == (id, "/one", "created")
+    assert await docker.container_start(id)
+    assert (await docker.container_wait("/one")).status_code == 3
+    assert await logs(docker, id) == [(1, "out\n"), (2, "err\n")]
+    found = await docker.container_inspect(id[:10])
+    assert (found.state.status, found.state.exit_code, found.state.pid) == ("exited", 3, 0)
+    assert mounts_below(root) == []
+    await docker.container_delete(id)
+    with pytest.raises(ContainerNotFound, match=f"No such container: {id}"):
+        await docker.container_inspect(id)
+    assert list((root / "containers").iterdir()) == []
+    assert await events(docker, 0) == ["create", "start", "die", "destroy"]
+
+
+async def test_one_that_is_removed_when_it_ends(docker: Engine) -> None:
+    id = await create(docker, "sh", "-c", "exit 4", host=HostConfig(auto_remove=True))
+    waiting = asyncio.create_task(docker.container_wait(id, condition="removed"))
+    await asyncio.sleep(0)
+    await docker.container_start(id)
+    assert (await waiting).status_code == 4
+    assert await docker.container_list(all=True) == []
+
+
+async def test_waiting_is_begun_before_it_is_said_to_be(docker: Engine) -> None:
+    id = await create(docker, "true")
+    begun = asyncio.Event()
+    waiting = asyncio.create_task(docker.container_wait(id, condition="next-exit", begun=begun.set))
+    await begun.wait()
+    await docker.container_start(id)
+    assert await waiting == ContainerWaitResponse(status_code=0)
+    assert (await docker.container_wait(id, condition="not-running")).status_code == 0
+    with pytest.raises(InvalidParameter):
+        await docker.container_wait(id, condition="tomorrow")
+
+
+async def test_what_cannot_be_started(docker: Engine) -> None:
+    id = await create(docker, "/missing")
+    with pytest.raises(StartFailed, match="no such file or directory"):
+        await docker.container_start(id)
+    state = (await docker.container_inspect(id)).state
+    assert (state.status, state.exit_code) == ("created", 127)
+    assert "no such file" in state.error
+    gone = await create(docker, "missing", host=HostConfig(auto_remove=True))
+    with pytest.raises(StartFailed, match=r"executable file not found in \$PATH"):
+        await docker.container_start(gone)
+    with pytest.raises(ContainerNotFound):
+        await docker.container_inspect(gone)
+
+
+@pytest.mark.parametrize(
+    ("config", "host", "error", "words"),
+    [
+        ({"image": "none"}, {}, ImageNotFound, "No such image: none:latest"),
+        ({"working_dir": "x"}, {}, InvalidParameter, "needs to be an absolute path"),
+        ({}, {"network_mode": "x"}, NotFound, "network x not found"),
+        ({}, {"memory": 1}, InvalidParameter, "Minimum memory limit allowed is 6MB"),
+        ({}, {"binds": ("a:/b",)}, NotImplementedHere, "named volumes"),
+        ({}, {"binds": ("/a",)}, InvalidParameter, "invalid volume specification: '/a'"),
+        ({}, {"binds": ("/a:b",)}, InvalidParameter, "mount path must be absolute"),
+        (
+            {},
+            {"mounts": (Mount(type="bind", source="/none", target="/x"),)},
+            InvalidParameter,
+            "bind source path does not exist: /none",
+        ),
+        (
+            {},
+            {"auto_remove": True, "restart_policy": RestartPolicy(name="always")},
+            Conflict,
+            "can't create 'AutoRemove' container with restart policy",
+        ),
+    ],
+)
+async def test_what_cannot_be_created(
+    docker: Engine, config: dict[str, Any], host: dict[str, Any], error: type, words: str
+) -> None:
+    with pytest.raises(error, match=words):
+        await docker.container_create(
+            ContainerConfig(**{"image": IMAGE, "cmd": ("true",), **config}),
+            host_config=HostConfig(**host),
+        )
+    assert await docker.container_list(all=True) == []
+
+
+async def test_names(docker: Engine) -> None:
+    id = await create(docker, "true", name="one")
+    with pytest.raises(Conflict, match=f'The container name "/one" is already in use by.*{id}'):
+        await create(docker, "true", name="one")
+    with pytest.raises(InvalidParameter, match="Invalid container name"):
+        await create(docker, "true", name="-x")
+    other = await create(docker, "true")
+    assert "_" in (await docker.container_inspect(other)).name
+    with pytest.raises(Conflict, match="already in use"):
+        await docker.container_rename(other, name="one")
+    await docker.container_rename(other, name="two")
+    assert (await docker.container_inspect("two")).id == other
+
+
+async def test_stopping(docker: Engine) -> None:
+    trap = "trap 'exit 7' TERM; echo; while :; do sleep 0.01; done"
+    id = await create(docker, "sh", "-c", trap)
+    await docker.container_start(id)
+    async with docker.container_logs(id, follow=True) as output:
+        async for _ in output:
+            break
+    assert await docker.container_stop(id)
+    assert not await docker.container_stop(id)
+    assert (await docker.container_inspect(id)).state.exit_code == 7
+    await docker.container_restart(id)
+    await docker.container_stop(id, signal="KILL")
+    assert (await docker.container_inspect(id)).state.exit_code == 137
+    deaf = await create(docker, "sleep", "1000")
+    await docker.container_start(deaf)
+    await docker.container_stop(deaf, t=0)
+    assert (await docker.container_inspect(deaf)).state.exit_code == 137
+
+
+async def test_killing_and_pausing(docker: Engine) -> None:
+    id = await create(docker, "sleep", "1000")
+    with pytest.raises(Conflict, match="is not running"):
+        await docker.container_kill(id)
+    await docker.container_start(id)
+    assert not await docker.container_start(id)
+    await docker.container_pause(id)
+    assert (await docker.container_inspect(id)).state.paused
+    with pytest.raises(Conflict, match="already paused"):
+        await docker.container_pause(id)
+    with pytest.raises(Conflict, match="cannot start a paused container"):
+        await docker.container_start(id)
+    await docker.container_unpause(id)
+    with pytest.raises(Conflict, match="is not paused"):
+        await docker.container_unpause(id)
+    with pytest.raises(InvalidParameter, match="Invalid signal: NOPE"):
+        await docker.container_kill(id, signal="NOPE")
+    await docker.container_kill(id)
+    assert (await docker.container_wait(id)).status_code == 137
+
+
+async def test_removing_what_runs(docker: Engine) -> None:
+    id = await create(docker, "sleep", "1000")
+    await docker.container_start(id)
+    with pytest.raises(Conflict, match=f"You cannot remove a running container {id}"):
+        await docker.container_delete(id)
+    await docker.container_delete(id, force=True)
+    assert await docker.container_list(all=True) == []
+
+
+async def test_a_restart_policy(docker: Engine) -> None:
+    policy = RestartPolicy(name="on-failure", maximum_retry_count=2)
+    id = await create(docker, "sh", "-c", "exit 1", host=HostConfig(restart_policy=policy))
+    waiting = [asyncio.create_task(docker.container_wait(id, condition="next-exit"))]
+    await docker.container_start(id)
+    for _ in range(2):
+        await waiting[-1]
+        waiting.append(asyncio.create_task(docker.container_wait(id, condition="next-exit")))
+    assert (await waiting[-1]).status_code == 1
+    found = await docker.container_inspect(id)
+    assert (found.state.status, found.restart_count) == ("exited", 2)
+
+
+async def test_being_attached_from_the_start(docker: Engine) -> None:
+    id = await create(docker, "cat", open_stdin=True, stdin_once=True)
+    async with docker.container_attach(id, stdin=True) as attached:
+        reading = asyncio.create_task(text(attached))
+        await docker.container_start(id)
+        await attached.write(b"through\n")
+        await attached.close_stdin()
+        assert await reading == [(1, "through\n")]
+    assert (await docker.container_wait(id)).status_code == 0
+    async with docker.container_attach(id, stream=False, logs=True) as attached:
+        assert await text(attached) == [(1, "through\n")]
+
+
+async def test_a_terminal(docker: Engine) -> None:
+    script = "read x; stty size; exit 2"
+    id = await create(docker, "sh", "-c", script, tty=True, open_stdin=True)
+    async with docker.container_attach(id, stdin=True) as attached:
+        assert attached.tty
+        await docker.container_start(id)
+        await docker.container_resize(id, h=12, w=34)
+        await attached.write(b"\n")
+        assert (await text(attached))[0][1].split() == ["12", "34"]
+    assert (await docker.container_wait(id)).status_code == 2
+
+
+async def test_logs(docker: Engine) -> None:
+    id, _ = await run(docker, "sh", "-c", "for i in 1 2 3; do echo $i; done; echo -n end >&2")
+    assert await logs(docker, id, tail="2") == [(1, "3\n"), (2, "end")]
+    assert await logs(docker, id, stderr=False, tail="0") == []
+    assert await logs(docker, id, stdout=False) == [(2, "end")]
+    ((_, line),) = await logs(docker, id, stdout=False, timestamps=True)
+    time, _, word = line.partition(" ")
+    assert (len(time), word) == (30, "end")
+    assert await logs(docker, id, since="1h", until="0s") != []
+    assert await logs(docker, id, until="1h") == []
+    with pytest.raises(InvalidParameter, match="you must choose at least one stream"):
+        await logs(docker, id, stdout=False, stderr=False)
+    silent, _ = await run(docker, "echo", host=HostConfig(log_config=LogConfig(type="none")))
+    with pytest.raises(NotImplementedHere, match="does not support reading"):
+        await logs(docker, silent)
+
+
+async def following(output: Output) -> AsyncIterator[str]:
+    async for frame in output:
+        yield frame.data.decode()
+
+
+async def test_following_a_log(docker: Engine) -> None:
+    id = await create(docker, "sh", "-c", "echo first; read x; echo $x", open_stdin=True)
+    async with docker.container_attach(id, stdin=True) as attached:
+        await docker.container_start(id)
+        async with docker.container_logs(id, follow=True) as output:
+            lines = following(output)
+            assert await anext(lines) == "first\n"
+            await attached.write(b"second\n")
+            assert [line async for line in lines] == ["second\n"]
+
+
+async def test_the_image_says_how_it_runs(docker: Engine) -> None:
+    changes = [
+        'ENTRYPOINT ["sh", "-c"]', 'CMD ["echo $A $B $HOME $PWD; id -u"]', "ENV A=1 B=2",
+        "USER 7", "WORKDIR /tmp", "LABEL image=1", "STOPSIGNAL SIGINT",
+    ]  # fmt: skip
+    base = await create(docker, "true")
+    await docker.image_commit(base, repo="configured", changes=changes)
+    made = await docker.container_create(
+        ContainerConfig(image="configured", env=("B=3",), labels={"own": "2"})
+    )
+    await docker.container_start(made.id)
+    await docker.container_wait(made.id)
+    assert await logs(docker, made.id) == [(1, "1 3 / /tmp\n7\n")]
+    config = (await docker.container_inspect(made.id)).config
+    assert (config.labels, config.stop_signal) == ({"image": "1", "own": "2"}, "SIGINT")
+    assert config.hostname == made.id[:12]
+
+
+async def test_binds_and_tmpfs(docker: Engine, tmp_path: Path) -> None:
+    host = HostConfig(
+        binds=(f"{tmp_path}/new:/bound", f"{tmp_path}:/locked:ro"),
+        tmpfs={"/scratch": "size=1m"},
+        mounts=(Mount(type="tmpfs", target="/other"),),
+    )
+    script = "echo 1 >/bound/file; touch /locked/x || touch /scratch/y /other/z && cat /proc/mounts"
+    id, code = await run(docker, "sh", "-c", script, host=host)
+    assert code == 0
+    assert (tmp_path / "new/file").read_text() == "1\n"
+    mounts = (await logs(docker, id))[0][1]
+    assert "/scratch tmpfs rw,nosuid,nodev,noexec" in mounts
+    points = (await docker.container_inspect(id)).mounts
+    assert [(point.destination, point.rw) for point in points] == [
+        ("/bound", True), ("/locked", False),
+    ]  # fmt: skip
+
+
+async def test_anonymous_volumes_live_and_die_with_their_container(
+    docker: Engine, root: Path
+) -> None:
+    script = "cat /etc/passwd | head -1; echo >>/etc/passwd x; touch /data/file"
+    id, code = await run(docker, "sh", "-c", script, volumes={"/data": {}, "/etc": {}})
+    assert code == 0
+    assert (await logs(docker, id))[0][1].startswith("root:")
+    assert await docker.container_changes(id) == [
+        change for change in await docker.container_changes(id) if "passwd" not in change.path
+    ]
+    volumes = root / "volumes"
+    assert len(list(volumes.iterdir())) == 2
+    other, _ = await run(docker, "ls", "/data", host=HostConfig(volumes_from=(id,)))
+    assert await logs(docker, other) == [(1, "file\n")]
+    await docker.container_delete(other, v=True)
+    assert len(list(volumes.iterdir())) == 2
+    await docker.container_delete(id, v=True)
+    assert list(volumes.iterdir()) == []
+
+
+async def test_lists(docker: Engine) -> None:
+    first = await create(docker, "sleep", "1000", name="first", labels={"a": "1"})
+    await docker.container_start(first)
+    second, _ = await run(docker, "sh", "-c", "exit 5", name="second")
+
+    async def found(**query: Any) -> list[str]:  # noqa: ANN401 - of `container_list`
+        return [row.names[0] for row in await docker.container_list(**query)]
+
+    assert await found() == ["/first"]
+    assert await found(all=True) == ["/second", "/first"]
+    assert await found(limit=1) == ["/second"]
+    for filters, expected in (
+        ({"exited": "5"}, ["/second"]),
+        ({"status": "running"}, ["/first"]),
+        ({"label": "a=1"}, ["/first"]),
+        ({"name": "sec"}, ["/second"]),
+        ({"id": second[:6]}, ["/second"]),
+        ({"ancestor": IMAGE}, ["/second", "/first"]),
+        ({"ancestor": "none"}, []),
+        ({"before": "second"}, ["/first"]),
+        ({"since": first}, ["/second"]),
+        ({"network": "bridge"}, ["/second", "/first"]),
+    ):
+        assert await found(all=True, filters=filters) == expected
+    with pytest.raises(InvalidFilter):
+        await found(filters={"status": "asleep"})
+    with pytest.raises(InvalidFilter):
+        await found(filters={"nope": "1"})
+    (row,) = await docker.container_list(size=True)
+    assert (row.image, row.command, row.state) == (IMAGE, "sleep 1000", "running")
+    assert row.status.startswith("Up ")
+    assert row.size_root_fs != 0
+    info = await docker.system_info()
+    assert (info.containers, info.containers_running, info.containers_stopped) == (2, 1, 1)
+    pruned = await docker.container_prune(filters={"label!": "a"})
+    assert pruned.containers_deleted == [second]
+    assert (await docker.container_prune()).containers_deleted is None
+
+
+async def test_images_that_containers_use(docker: Engine) -> None:
+    running = await create(docker, "sleep", "1000")
+    (image,) = await docker.image_list()
+    with pytest.raises(Conflict, match=rf"unable to remove repository reference .* {running[:12]}"):
+        await docker.image_delete(IMAGE)
+    with pytest.raises(Conflict, match=r"must be forced.*used by stopped container"):
+        await docker.image_delete(image.id)
+    await docker.container_start(running)
+    with pytest.raises(Conflict, match=r"cannot be forced.*used by running container"):
+        await docker.image_delete(image.id, force=True)
+    assert (await docker.image_prune(filters={"dangling": False})).images_deleted is None
+    await docker.container_stop(running, t=0)
+    deleted = await docker.image_delete(image.id, force=True)
+    assert [item.untagged for item in deleted if item.untagged] == [IMAGE]
+    # Its layers stay as long as the container.
+    await docker.container_start(running)
+    assert (await docker.container_list())[0].image == image.id
+    await docker.container_delete(running, force=True)
+
+
+async def test_execs(docker: Engine) -> None:
+    id = await create(docker, "sleep", "1000", env=("A=1",), working_dir="/tmp")
+    with pytest.raises(Conflict, match="is not running"):
+        await docker.container_exec(id, ExecConfig(cmd=("true",)))
+    await docker.container_start(id)
+    streams = ExecConfig(
+        cmd=("sh", "-c", "cat; echo $A $B $PWD; echo err >&2; exit 6"),
+        env=("B=2",),
+        attach_stdin=True,
+        attach_stdout=True,
+        attach_stderr=True,
+    )
+    made = (await docker.container_exec(id, streams)).id
+    async with docker.exec_start(made) as attached:
+        assert (await docker.container_inspect(id)).exec_ids == [made]
+        await attached.write(b"in ")
+        await attached.close_stdin()
+        assert await text(attached) == [(1, "in 1 2 /tmp\n"), (2, "err\n")]
+    found = await docker.exec_inspect(made)
+    assert (found.running, found.exit_code, found.container_id) == (False, 6, id)
+    with pytest.raises(Conflict, match="has already run"):
+        async with docker.exec_start(made):
+            pass
+    missing = (await docker.container_exec(id, ExecConfig(cmd=("/missing",)))).id
+    with pytest.raises(StartFailed, match="OCI runtime exec failed"):
+        async with docker.exec_start(missing):
+            pass
+    assert (await docker.exec_inspect(missing)).exit_code == 127
+
+
+async def test_processes_and_what_they_use(docker: Engine) -> None:
+    id = await create(docker, "sleep", "1000")
+    with pytest.raises(Conflict, match="is not running"):
+        await docker.container_top(id)
+    await docker.container_start(id)
+    top = await docker.container_top(id)
+    assert [row[-1] for row in top.processes] == ["sleep 1000"]
+    assert (await docker.container_top(id, ps_args="-o pid,comm")).titles == ["PID", "COMMAND"]
+    with pytest.raises(InvalidParameter):
+        await docker.container_top(id, ps_args="; true")
+    (stats,) = [stat async for stat in docker.container_stats(id, stream=False, one_shot=True)]
+    assert stats.pids_stats.current == 1
+    assert stats.memory_stats.usage
+
+
+async def test_limits_can_be_changed(docker: Engine) -> None:
+    id = await create(docker, "sleep", "1000", host=HostConfig(memory=64 << 20))
+    await docker.container_start(id)
+    await docker.container_update(id, HostConfig(memory=32 << 20, memory_swap=64 << 20))
+    (stats,) = [stat async for stat in docker.container_stats(id, stream=False, one_shot=True)]
+    assert stats.memory_stats.limit == 32 << 20
+    assert (await docker.container_inspect(id)).host_config.memory == 32 << 20
+
+
+async def test_what_still_runs_is_ended_with_the_engine(root: Path) -> None:
+    async with Engine.open(root) as engine:
+        await load(engine, tar_of(archives.docker_archive((busybox_image(), [IMAGE]))))
+        id = await create(engine, "sleep", "1000")
+        gone = await create(engine, "sleep", "1000", host=HostConfig(auto_remove=True))
+        for each in (id, gone):
+            await engine.container_start(each)
+        async with Engine.open(root) as other:
+            assert len(await other.container_list()) == 2
+            with pytest.raises(Conflict, match="is run by another lamina process"):
+                await other.container_kill(id)
+    assert mounts_below(root) == []
+    async with Engine.open(root) as engine:
+        (row,) = await engine.container_list(all=True)
+        assert (row.id, row.state) == (id, "exited")
+        await engine.container_start(id)
