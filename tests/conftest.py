@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.real.certificates import Authority, make_authority
 from tests.real.docker_cli import DockerCli
@@ -11,6 +12,12 @@ from tests.real.dockerd import Dockerd, dockerd as running_dockerd
 from tests.real.image_files import ImageFiles
 from tests.real.lamina_daemon import LaminaDaemon, lamina_daemon as running_lamina
 from tests.real.registry import Registry, registry as running_registry
+
+# How long an example takes, or its making, says more of the machine than of what is tested.
+settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("any machine")
 
 
 @pytest.fixture(scope="session")

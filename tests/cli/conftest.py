@@ -28,7 +28,7 @@ class LaminaCli:
         fixed = {"HOME": str(self.home), "TZ": "UTC", "LC_ALL": "C.UTF-8"}
         return {**kept, "PYTHONPATH": python_path, **fixed, **self.env}
 
-    def run(self, *args: str, stdin: bytes | Path | None = None, timeout: float = 60) -> Answer:
+    def run(self, *args: str, stdin: bytes | Path | None = None, timeout: float = 240) -> Answer:
         """Run `lamina ARGS…`; a path given as `stdin` is read from that file."""
         argv = [sys.executable, "-m", "lamina", *args]
         env = self.environment()
@@ -43,7 +43,7 @@ class LaminaCli:
             )
         return Answer(done.returncode, done.stdout, done.stderr.decode(errors="replace"))
 
-    def __call__(self, *args: str, stdin: bytes | Path | None = None, timeout: float = 60) -> str:
+    def __call__(self, *args: str, stdin: bytes | Path | None = None, timeout: float = 240) -> str:
         """Run `lamina ARGS…`, which must end well and say nothing on stderr; what it printed."""
         answer = self.run(*args, stdin=stdin, timeout=timeout)
         assert (answer.status, answer.stderr) == (0, ""), (args, answer)

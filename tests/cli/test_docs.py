@@ -47,7 +47,6 @@ def same_every_time(text: str) -> str:
 
 
 # Dozens of processes, one after the other, on a machine that may be busy.
-@pytest.mark.timeout(240)
 def test_the_session(lamina: LaminaCli, image_files: ImageFiles, tmp_path: Path) -> None:
     work = tmp_path / "work"
     work.mkdir()

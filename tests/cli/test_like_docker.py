@@ -186,7 +186,6 @@ def test_events(docker: DockerCli, ours: LaminaCli) -> None:
 
 
 # Dozens of processes, one after the other, on a machine that may be busy.
-@pytest.mark.timeout(240)
 def test_load_rmi_and_prune(docker: DockerCli, ours: LaminaCli, sample: Path) -> None:
     def story(cli: Callable[..., str], *prune: str) -> list[str]:
         return [

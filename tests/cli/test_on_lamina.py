@@ -103,7 +103,6 @@ def test_disk_use_version_and_info(docker: DockerCli, hosted: LaminaCli, rooted:
 
 
 # Dozens of processes, one after the other, on a machine that may be busy.
-@pytest.mark.timeout(240)
 def test_a_story_told_by_turns(  # noqa: PLR0917 - fixtures
     docker: DockerCli,
     hosted: LaminaCli,

@@ -53,7 +53,7 @@ class Suite:
         unwanted = [name for names in self.out_of_scope.values() for name in names]
         done = subprocess.run(
             [
-                *(sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--timeout=30"),
+                *(sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--timeout=300"),
                 *("--junit-xml", str(report), *self.options),
                 *(f"--deselect={name}" for name in unwanted),
                 *self.files,

@@ -12,7 +12,7 @@ from tests.real.registry import Registry, registry as running_registry
 from tests.real.sdist import pinned, sdist_tree
 
 # With pip's download.
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(900)
 
 _IMAGES = "tests/test_images.py"
 

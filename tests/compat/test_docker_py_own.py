@@ -9,7 +9,7 @@ from tests.compat.own_tests import Outcomes, Suite, not_passed
 from tests.real.sdist import sdist_tree
 
 # With pip's download and three runs of about five seconds each.
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(900)
 
 LAST_WITH_TESTS = "7.0.0"
 """Later source distributions of docker-py leave the tests out. The library is the installed one."""

@@ -117,7 +117,7 @@ def test_podman_loads_a_saved_archive(
 ) -> None:
     image, names = sample
     load(lamina_daemon.socket, archive(sample))
-    said = run([*podman, "load", "--quiet"], stdin=saved(lamina_daemon.socket, *names), timeout=60)
+    said = run([*podman, "load", "--quiet"], stdin=saved(lamina_daemon.socket, *names))
     for name in names:
         assert name.rpartition("/")[2] in said
     [inspected] = json.loads(run([*podman, "image", "inspect", names[0]]))
@@ -224,7 +224,6 @@ def test_a_pipe_from_client_to_client(
             capture_output=True,
             check=True,
             env=target.environment(),
-            timeout=30,
         )
     assert done.stdout == b"Loaded image: pipe:1\n"
     assert sha256(image.config) == image.id

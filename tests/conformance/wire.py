@@ -91,7 +91,7 @@ def send(socket: Path, ask: Ask) -> Heard:
     """Ask on a connection of its own."""
     absolute = ask.target.startswith("!")
     target = ask.target[1:] if absolute else f"/{VERSION}{ask.target}"
-    with Connection(socket, timeout=50) as connection:
+    with Connection(socket) as connection:
         response = connection.request(ask.method, target, headers=ask.headers, body=ask.body)
         if response.framing == "chunked":
             chunks = tuple(response.chunks())

@@ -98,7 +98,6 @@ async def test_a_killed_library_process(
             await assert_all_can_go(engine, root)
 
 
-@pytest.mark.timeout(120)
 async def test_a_daemon_and_a_library_on_one_root(
     daemon: LaminaDaemon, request: pytest.FixtureRequest
 ) -> None:
@@ -112,7 +111,7 @@ async def test_a_daemon_and_a_library_on_one_root(
                 for number, api in enumerate(apis):
                     work = Work(api, random.Random(number))
                     group.create_task(work.run(25))
-                exit_status = await asyncio.to_thread(library.wait, 100)
+                exit_status = await asyncio.to_thread(library.wait)
             assert exit_status == 0
             assert await assert_whole(client) == await assert_whole(engine)
             await assert_nothing_else(engine, daemon.root)
@@ -121,7 +120,6 @@ async def test_a_daemon_and_a_library_on_one_root(
     assert daemon.stop() == 0
 
 
-@pytest.mark.timeout(120)
 async def test_a_daemon_is_killed_while_a_library_goes_on(
     daemon: LaminaDaemon, request: pytest.FixtureRequest
 ) -> None:

@@ -46,7 +46,7 @@ class DockerCli:
         fixed = {"DOCKER_HOST": self.host, "DOCKER_CONFIG": str(self.config), "TZ": "UTC"}
         return {**kept, **fixed, "LC_ALL": "C.UTF-8", **self.env}
 
-    def run(self, *args: str, stdin: bytes | Path | None = None, timeout: float = 60) -> Answer:
+    def run(self, *args: str, stdin: bytes | Path | None = None, timeout: float = 240) -> Answer:
         """Run `docker ARGS…`; a path given as `stdin` is read from that file."""
         argv = [self.program, *args]
         if isinstance(stdin, Path):
@@ -70,7 +70,7 @@ class DockerCli:
             )
         return Answer(done.returncode, done.stdout, done.stderr.decode(errors="replace"))
 
-    def __call__(self, *args: str, stdin: bytes | Path | None = None, timeout: float = 60) -> str:
+    def __call__(self, *args: str, stdin: bytes | Path | None = None, timeout: float = 240) -> str:
         """Run `docker ARGS…` and return what it printed. Raises ProgramFailedError."""
         answer = self.run(*args, stdin=stdin, timeout=timeout)
         if answer.status != 0:

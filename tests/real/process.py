@@ -55,7 +55,7 @@ class Background:
             return int(self._pid_file.read_text())
         return self.process.pid
 
-    def wait_ready(self, answers: Callable[[], bool], *, seconds: float = 30) -> None:
+    def wait_ready(self, answers: Callable[[], bool], *, seconds: float = 120) -> None:
         """Ask until it answers. Raises NotReadyError if it ends or stays silent that long."""
         deadline = time.monotonic() + seconds
         # The only way to learn that a foreign daemon listens is to ask it again.
@@ -81,7 +81,7 @@ class Background:
         self.signal(signal.SIGKILL)
         self.process.wait()
 
-    def stop(self, *, seconds: float = 20) -> int:
+    def stop(self, *, seconds: float = 60) -> int:
         """End it gracefully, by force after `seconds`; returns its exit status."""
         self.signal(signal.SIGTERM)
         try:

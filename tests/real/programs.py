@@ -76,7 +76,7 @@ def run(
     stdin: bytes | None = None,
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
-    timeout: float = 120,
+    timeout: float = 240,
 ) -> str:
     """Run a program found by `require`; returns its standard output. Raises ProgramFailedError."""
     done = subprocess.run(

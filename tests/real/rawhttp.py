@@ -119,7 +119,7 @@ class Connection:
     """One connection, reused for every request until either side ends it."""
 
     def __init__(
-        self, address: Address, *, timeout: float = 120, tls: ssl.SSLContext | None = None
+        self, address: Address, *, timeout: float = 240, tls: ssl.SSLContext | None = None
     ) -> None:
         self.address = address
         self._buffer = bytearray()

@@ -6,7 +6,7 @@ from tests.real.images import Image
 from tests.real.programs import run
 
 
-def skopeo_copy(source: str, destination: str, *options: str, timeout: float = 120) -> str:
+def skopeo_copy(source: str, destination: str, *options: str, timeout: float = 240) -> str:
     """`skopeo copy`, without a signature policy. Raises ProgramFailedError."""
     argv = ["skopeo", "--insecure-policy", "copy", *options, source, destination]
     return run(argv, timeout=timeout)

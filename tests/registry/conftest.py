@@ -3,6 +3,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from lamina.registry.client import RegistryClient, RegistryConfig
+from lamina.registry.retry import RetryPolicy
 from lamina.registry.transport import Timeouts
 from tests.real.registry import Registry
 from tests.registry.clock import TestClock
@@ -29,6 +30,13 @@ def clock() -> TestClock:
 
 @pytest.fixture
 async def client(clock: TestClock) -> AsyncIterator[RegistryClient]:
-    config = RegistryConfig(timeouts=Timeouts(connect=5, stall=0.5, answer=5))
+    async with RegistryClient(RegistryConfig(), clock=clock) as running:
+        yield running
+
+
+@pytest.fixture
+async def impatient(clock: TestClock) -> AsyncIterator[RegistryClient]:
+    """A client that soon takes silence for a stall."""
+    config = RegistryConfig(timeouts=Timeouts(stall=0.5), retries=RetryPolicy(attempts=50))
     async with RegistryClient(config, clock=clock) as running:
         yield running

@@ -86,11 +86,16 @@ class TestDownload:
         assert request.headers["Range"] == f"bytes={begun}-"
 
     async def test_a_stall_is_ended_and_the_rest_fetched(
-        self, repository: Repository, proxy: FaultProxy
+        self, repository: Repository, impatient: RegistryClient, proxy: FaultProxy
     ) -> None:
+        assert await repository.stat(LAYER.digest) is not None
         proxy.faults = [Fault(on=DOWNLOAD, stall=600_000)]
-        (await _download(repository)).verify(LAYER.digest)
-        assert len(proxy.requests(DOWNLOAD)) == 2
+        again = await impatient.repository(Reference.parse(f"{proxy.address}/faulty"))
+        (await _download(again)).verify(LAYER.digest)
+        # On a slow machine what is no stall may have been taken for one.
+        stalled, rest, *_ = proxy.requests(DOWNLOAD)
+        assert "Range" not in stalled.headers
+        assert "Range" in rest.headers
 
     async def test_a_registry_without_ranges_is_read_again(
         self, repository: Repository, proxy: FaultProxy

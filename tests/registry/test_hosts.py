@@ -47,7 +47,7 @@ def _client(
     resolver: Resolver = system_resolver,
 ) -> RegistryClient:
     config = RegistryConfig(
-        hosts=rules, timeouts=Timeouts(connect=1, stall=0.5), retries=RetryPolicy(attempts=2)
+        hosts=rules, timeouts=Timeouts(connect=5), retries=RetryPolicy(attempts=2)
     )
     return RegistryClient(config, clock=clock or TestClock(), credentials=keys, resolver=resolver)
 

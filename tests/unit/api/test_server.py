@@ -89,7 +89,7 @@ async def test_stopping_cancels_what_does_not_end(served: Served, wire: Wire) ->
     served.engine.loads = asyncio.Semaphore(0)
     await wire.request("POST", "/images/load", body=b"tar!")
     await eventually(lambda: bool(served.engine.calls))
-    await served.server.stop(timeout=0.01)
+    await served.server.stop(timeout=0.5)
     assert served.engine.cancelled == ["image_load"]
     assert await wire.at_end()
 

@@ -62,7 +62,7 @@ async def test_a_locked_one_is_waited_for(caches: CacheMounts) -> None:
     locked = wish(sharing=Sharing.LOCKED)
     # As if of another process: it knows nothing of what the first one holds.
     others = CacheMounts(caches.directory, now=lambda: 1)
-    async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+    async with asyncio.TaskGroup() as group:
         for number in range(3):
             group.create_task(use(f"{number}", locked, caches))
             group.create_task(use(f"other {number}", locked, others))

@@ -247,22 +247,23 @@ async def test_an_error_of_the_source_is_the_callers_own(client: Client) -> None
 
 
 async def test_leaving_an_upload_early_ends_it(client: Client) -> None:
-    closed = asyncio.Event()
+    taken, closed = asyncio.Event(), asyncio.Event()
 
     async def endless() -> AsyncIterator[bytes]:
         try:
             while True:
                 yield bytes(1 << 16)
+                taken.set()
                 await asyncio.sleep(0)
         finally:
             closed.set()
 
     task = asyncio.ensure_future(_await(client.image_load(endless())))
-    await asyncio.wait([task], timeout=0.2)
+    await taken.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    await asyncio.wait_for(closed.wait(), 10)
+    await closed.wait()
     assert (await client.system_ping()).os_type == "linux"
 
 

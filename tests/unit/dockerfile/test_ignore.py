@@ -136,7 +136,7 @@ def test_any_ignore_file_is_read_or_refused(text: str, path: list[str]) -> None:
 @pytest.mark.parametrize("pattern", ["*a" * 25 + "*b", "**/" * 20 + "b", "**/*a*a*a/**/" * 6 + "b"])
 def test_time_is_bounded_whatever_the_pattern(pattern: str) -> None:
     patterns = IgnorePatterns([pattern])
-    started = time.perf_counter()
+    started = time.process_time()
     assert not patterns.ignores("a" * 255)
     assert not patterns.ignores("/".join(["a" * 10] * 300))
-    assert time.perf_counter() - started < 5
+    assert time.process_time() - started < 5

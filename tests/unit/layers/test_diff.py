@@ -241,7 +241,7 @@ def tree_of(found: list[tuple[str, bytes, bytes | str]]) -> bytes:
 
 
 @needs_root
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(entry, max_size=12))
 def test_round_trip(
     tmp_path_factory: pytest.TempPathFactory, found: list[tuple[str, bytes, bytes | str]]
@@ -255,7 +255,7 @@ def test_round_trip(
     assert changes_of(two) == raw
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(entry, max_size=12), st.lists(entry, max_size=12))
 def test_the_difference_makes_the_one_tree_out_of_the_other(
     tmp_path_factory: pytest.TempPathFactory,

@@ -163,7 +163,7 @@ steps = st.text(
 ).filter(lambda step: step not in {".", ".."} and not step.startswith(".wh."))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(
         st.tuples(

@@ -83,7 +83,7 @@ members = st.tuples(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.lists(members, max_size=8),
     st.sampled_from([tarfile.GNU_FORMAT, tarfile.PAX_FORMAT]),
@@ -374,7 +374,7 @@ def test_the_caller_chooses_the_error() -> None:
         scanner.feed(b"x" * 512)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.data())
 def test_any_damage_ends_in_a_result_or_the_error(data: st.DataObject) -> None:
     raw = bytearray(

@@ -45,7 +45,7 @@ def scanned(raw: bytes) -> TarHeader:
     return header
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     name=paths,
     type=st.sampled_from(TYPES),

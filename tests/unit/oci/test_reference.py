@@ -192,7 +192,6 @@ def test_any_text_is_a_reference_or_refused(text: str) -> None:
     assert Reference.parse(reference.familiar) == reference
 
 
-@pytest.mark.timeout(5)
 @pytest.mark.parametrize(
     "text", ["a" * 10**6, "a-" * 10**6, "a." * 10**6, "a/" * 10**6, "[" * 10**6]
 )

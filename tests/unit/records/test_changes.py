@@ -152,7 +152,7 @@ def _connection(directory: Path) -> Connection:
     return create_engine(f"sqlite:///{directory / 'x.db'}").connect()
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.data())
 def test_memory_and_database_say_the_same(data: st.DataObject) -> None:
     with TemporaryDirectory() as directory, _connection(Path(directory)) as connection:

@@ -150,18 +150,20 @@ async def test_a_registry_may_have_its_own_helper(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("script", "message"),
+    ("script", "patience", "message"),
     [
-        ("echo broken keychain; exit 1", "broken keychain"),
-        ("exit 3", "exit status 3"),
-        ("echo nonsense", "invalid answer"),
-        ("yes", "answer too long"),
-        ("exec sleep 1000", "no answer in time"),
+        ("echo broken keychain; exit 1", 240, "broken keychain"),
+        ("exit 3", 240, "exit status 3"),
+        ("echo nonsense", 240, "invalid answer"),
+        ("yes", 240, "answer too long"),
+        ("exec sleep 1000", 0.5, "no answer in time"),
     ],
 )
-async def test_a_failing_helper_is_told(tmp_path: Path, script: str, message: str) -> None:
+async def test_a_failing_helper_is_told(
+    tmp_path: Path, script: str, patience: float, message: str
+) -> None:
     environment = _install(tmp_path, "bad", f"#!/bin/sh\n{script}\n")
-    helper = CredentialHelper("bad", environment=environment, timeout=0.5)
+    helper = CredentialHelper("bad", environment=environment, timeout=patience)
     with pytest.raises(CredentialHelperError, match=message):
         await helper.get("r.example")
 
