@@ -15,6 +15,7 @@ from lamina.api.access_log import AccessLog
 from lamina.api.listening import Listener, open_listeners
 from lamina.api.server import EngineApi, Server
 from lamina.daemon.config import DaemonConfig
+from lamina.daemon.heaps import share_heaps
 from lamina.daemon.log_lines import line_writer, make_log
 from lamina.daemon.registries import open_engine
 
@@ -65,6 +66,7 @@ async def run(config: DaemonConfig, *, environ: Mapping[str, str]) -> None:
 
     Raises LaminaError or OSError if it cannot start.
     """
+    share_heaps()
     log = make_log(config, sys.stderr)
     for key in config.ignored:
         log.warning("the configuration key %s has no effect", key)
