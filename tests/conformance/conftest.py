@@ -10,7 +10,9 @@ import pytest
 from tests.conformance.engines import Backend, Measure, client_of, engine_in
 from tests.conformance.stock import stock_archives
 from tests.conformance.wire import empty, load
+from tests.real.archives import docker_archive
 from tests.real.dockerd import Dockerd
+from tests.real.images import busybox_image, tar_of
 from tests.real.lamina_daemon import LaminaDaemon
 
 
@@ -33,6 +35,19 @@ def stocked(dockerd: Dockerd, lamina_daemon: LaminaDaemon) -> Iterator[tuple[Pat
         empty(socket)
         for archive in stock_archives():
             load(socket, archive)
+    yield sockets
+    for socket in sockets:
+        empty(socket)
+
+
+@pytest.fixture
+def with_busybox(dockerd: Dockerd, lamina_daemon: LaminaDaemon) -> Iterator[tuple[Path, Path]]:
+    """The same with nothing but ``busybox:1``, for containers."""
+    sockets = dockerd.socket, lamina_daemon.socket
+    archive = tar_of(docker_archive((busybox_image(), ["busybox:1"])))
+    for socket in sockets:
+        empty(socket)
+        load(socket, archive)
     yield sockets
     for socket in sockets:
         empty(socket)

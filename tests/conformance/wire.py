@@ -143,7 +143,10 @@ def without(value: Any, *keys: str) -> Any:  # noqa: ANN401 - any JSON in, any J
 
 
 def empty(socket: Path) -> None:
-    """Delete every image of an engine. Children go before their parents."""
+    """Delete every container and every image of an engine. Children go before their parents."""
+    for container in send(socket, Ask("GET", "/containers/json?all=1")).json():
+        heard = send(socket, Ask("DELETE", f"/containers/{container['Id']}?force=1&v=1"))
+        assert heard.status == 204, heard.body
     while images := send(socket, Ask("GET", "/images/json?all=1")).json():
         asks = [Ask("DELETE", f"/images/{image['Id']}?force=1") for image in images]
         answers = [send(socket, ask) for ask in asks]

@@ -1,6 +1,6 @@
 """The bodies that containers are made of, as each version of the API means them."""
 
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import msgspec
 
@@ -11,11 +11,10 @@ from lamina.errors import InvalidParameter
 from lamina.models import ExecConfig, HostConfig, NetworkingConfig
 from lamina.oci.containerconfig import ContainerConfig
 
-C = TypeVar("C", bound=ContainerConfig)
-
 _NO_CONFIG: Final = "Config cannot be empty in order to create a container"
 
-_CONFIG_FIELDS: Final = tuple(field.name for field in msgspec.structs.fields(ContainerConfig))
+_CONFIG_FIELDS: Final = ContainerConfig.__struct_fields__
+_CONFIG_KEYS: Final = frozenset(ContainerConfig.__struct_encode_fields__)
 _WORDS: Final = ("Cmd", "Entrypoint", "Shell")
 """Fields which, if they are one word, may be a string."""
 
@@ -34,11 +33,12 @@ class CreateBody(ContainerConfig, frozen=True, kw_only=True, rename="pascal"):
 
 async def read_create(exchange: Exchange) -> CreateBody:
     """What a container is to be made of. Raises InvalidParameter."""
-    body = await _read(exchange, CreateBody)
-    if body is None:
+    value = await _read(exchange)
+    if value is None:
         raise InvalidParameter("invalid JSON: got EOF while reading request body")
-    if body.config == ContainerConfig():
+    if isinstance(value, dict) and not value.keys() & _CONFIG_KEYS:
         raise InvalidParameter(_NO_CONFIG)
+    body = fields_of(value, CreateBody)
     if body.host_config is None:
         return body
     host_config = _as_of(body.host_config, exchange.version)
@@ -47,7 +47,8 @@ async def read_create(exchange: Exchange) -> CreateBody:
 
 async def read_config(exchange: Exchange) -> ContainerConfig | None:
     """A configuration, if there is one. Raises InvalidParameter."""
-    return await _read(exchange, ContainerConfig)
+    value = await _read(exchange)
+    return None if value is None else fields_of(value, ContainerConfig)
 
 
 async def read_resources(exchange: Exchange) -> HostConfig:
@@ -65,15 +66,14 @@ async def read_exec(exchange: Exchange) -> ExecConfig:
     return config
 
 
-async def _read(exchange: Exchange, kind: type[C]) -> C | None:
+async def _read(exchange: Exchange) -> object:
+    """The body, with a list for each command that is a string."""
     value = await read_json(exchange, ANY)
-    if value is None:
-        return None
     if isinstance(value, dict):
         for name in _WORDS:
             if isinstance(value.get(name), str):
                 value[name] = [value[name]]
-    return fields_of(value, kind)
+    return value
 
 
 def _as_of(config: HostConfig, version: ApiVersion) -> HostConfig:

@@ -36,7 +36,6 @@ from lamina.layers.scan import MAX_LAYER
 from lamina.layers.tarheader import EntryType, TarHeader
 from lamina.layers.tree import Tree
 from lamina.models import PathStat
-from lamina.records.containers import Container
 from lamina.runtime.users import Identity, identify
 from lamina.streams import ByteSource, ByteStream, chunks_of
 
@@ -87,7 +86,7 @@ async def archive_of(containers: Containers, name: str, path: str) -> AsyncItera
     """An archive of what is at a path. NotFound, InvalidParameter (it must be a directory)."""
     container = containers.find(name)
     async with view_of(containers, container, path) as view:
-        found = await asyncio.to_thread(located, container, path, view)
+        found = await asyncio.to_thread(located, name, path, view)
         root = open_root(view.root)
         tree = Tree(root, view.ownership)
         try:
@@ -133,7 +132,7 @@ async def put_archive(
     """
     container = containers.find(name)
     async with view_of(containers, container, f"{path}/") as view:
-        found = await asyncio.to_thread(_directory, container, path, view)
+        found = await asyncio.to_thread(_directory, name, path, view)
         if not view.writable:
             raise Forbidden(
                 "mounted volume is marked read-only"
@@ -149,13 +148,13 @@ async def put_archive(
     await containers.tell(container, "extract-to-dir", path=path)
 
 
-def _directory(container: Container, path: str, view: View) -> Located:
+def _directory(name: str, path: str, view: View) -> Located:
     """The directory at a path, through links. NotFound, InvalidParameter."""
     try:
-        return located(container, path, view)
+        return located(name, path, view)
     except NotFound as error:
         try:
-            located(container, path, replace(view, path=view.path.rstrip("/")))
+            located(name, path, replace(view, path=view.path.rstrip("/")))
         except NotFound:
             raise error from None
         raise InvalidParameter("extraction point is not a directory") from None
@@ -222,7 +221,7 @@ def _adapter(
 
     def adapt(header: TarHeader) -> TarHeader:
         if no_overwrite and header.path:
-            _check_kind(there, below(header.path), header)
+            _check_kind(there, below(header.path), header, into=f"/{target}")
         changes: dict[str, Any] = {"path": below(header.path)}
         if header.type == EntryType.HARD_LINK:
             changes["link"] = below(header.link)
@@ -233,7 +232,7 @@ def _adapter(
     return adapt
 
 
-def _check_kind(there: Directories, path: str, header: TarHeader) -> None:
+def _check_kind(there: Directories, path: str, header: TarHeader, *, into: str) -> None:
     above, _, name = path.rpartition("/")
     there.forget()
     try:
@@ -242,6 +241,6 @@ def _check_kind(there: Directories, path: str, header: TarHeader) -> None:
         return
     is_directory = header.type == EntryType.DIRECTORY
     if stat.S_ISDIR(mode) and not is_directory:
-        raise InvalidParameter(f'cannot overwrite directory "{header.path}" with non-directory')
+        raise InvalidParameter(f'cannot overwrite directory "/{path}" with non-directory "{into}"')
     if not stat.S_ISDIR(mode) and is_directory:
-        raise InvalidParameter(f'cannot overwrite non-directory "{header.path}" with directory')
+        raise InvalidParameter(f'cannot overwrite non-directory "/{path}" with directory "{into}"')

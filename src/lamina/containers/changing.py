@@ -29,7 +29,10 @@ async def rename_container(containers: Containers, name: str, new: str) -> None:
     container = containers.find(name)
     if not new:
         raise InvalidParameter("Neither old nor new names may be empty")
-    new = check_name(new)
+    try:
+        new = check_name(f"/{new.removeprefix('/')}")
+    except InvalidParameter as error:
+        raise InvalidParameter(f"Error when allocating new name: {error}") from error
     if new == container.name:
         raise InvalidParameter("Renaming a container with the same name as its current name")
     now = containers.now()
@@ -38,9 +41,9 @@ async def rename_container(containers: Containers, name: str, new: str) -> None:
         known = transaction.catalogue
         if (other := known.container_names.get(new)) is not None:
             raise Conflict(
-                f'Conflict. The container name "/{new}" is already in use by container'
-                f' "{other}". You have to remove (or rename) that container to be able to reuse'
-                " that name."
+                "Error when allocating new name: Conflict. The container name"
+                f' "/{new}" is already in use by container "{other}". You have to remove (or'
+                " rename) that container to be able to reuse that name."
             )
         renamed = replace(known.containers[container.id], name=new)
         transaction.do(PutContainer(renamed))

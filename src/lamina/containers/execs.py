@@ -73,7 +73,7 @@ class Execs:
     async def prepare(self, name: str, config: ExecConfig) -> Exec:
         """Make one, to be started. Conflict, InvalidParameter."""
         container = self._containers.find(name)
-        self._check_running(container)
+        self._check_running(container, name)
         if not config.cmd:
             raise InvalidParameter("No exec command specified")
         made = Exec(secrets.token_hex(32), container.id, config)
@@ -82,9 +82,9 @@ class Execs:
         await self._containers.tell(container, f"exec_create: {command}", execID=made.id)
         return made
 
-    def _check_running(self, container: Container) -> None:
+    def _check_running(self, container: Container, name: str) -> None:
         if container.status == "paused":
-            raise Conflict(f"Container {container.id} is paused, unpause the container before exec")
+            raise Conflict(f"Container {name} is paused, unpause the container before exec")
         self._containers.sandbox(container)
 
     @asynccontextmanager
@@ -96,7 +96,7 @@ class Execs:
         container = self._containers.find(found.container_id)
         if found.begun:
             raise Conflict(f"Error: Exec command {id} has already run")
-        self._check_running(container)
+        self._check_running(container, container.id)
         config = found.config
         attach_out, attach_err = (
             not detach and config.attach_stdout,

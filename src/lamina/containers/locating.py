@@ -155,14 +155,17 @@ def open_root(path: Path) -> int:
     return os.open(f"{path}/.", OPEN_DIRECTORY)
 
 
-def located(container: Container, path: str, view: View) -> Located:
-    """What there is at the path that a view is of; `path` is how it was asked for. NotFound."""
+def located(name: str, path: str, view: View) -> Located:
+    """What there is at the path that a view is of. NotFound.
+
+    `name` and `path` are how container and path were asked for.
+    """
     root = open_root(view.root)
     try:
         return _locate(root, view.path)
     except OSError as error:
         if error.errno in _NOWHERE:
-            raise NotFound(f"Could not find the file {path} in container {container.id}") from error
+            raise NotFound(f"Could not find the file {path} in container {name}") from error
         raise
     finally:
         os.close(root)
@@ -194,4 +197,4 @@ async def path_stat(containers: Containers, name: str, path: str) -> PathStat:
     """What there is at a path. NotFound."""
     container = containers.find(name)
     async with view_of(containers, container, path) as view:
-        return stat_of(path, await asyncio.to_thread(located, container, path, view))
+        return stat_of(path, await asyncio.to_thread(located, name, path, view))

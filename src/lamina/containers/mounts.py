@@ -70,7 +70,7 @@ def mount_points(
             writable = point.rw and "ro" not in mode.split(",")
             found[point.destination] = msgspec.structs.replace(point, rw=writable)
     for text in host.binds or ():
-        point = _bind(text)
+        point = _bind(text) if ":" in text else volume(_anonymous(text))
         found[point.destination] = point
     for mount in host.mounts or ():
         if mount.type == "bind":
@@ -120,6 +120,16 @@ def _bind(text: str) -> MountPoint:
         rw="ro" not in options,
         propagation=propagation,
     )
+
+
+def _anonymous(target: str) -> str:
+    """Where a volume without a name is asked for among the binds."""
+    if not target.startswith("/"):
+        raise InvalidParameter(
+            f"invalid volume specification: '{target}': invalid mount config for type \"volume\":"
+            f" invalid mount path: '{target}' mount path must be absolute"
+        )
+    return _target(target)
 
 
 def _asked_bind(mount: AskedMount) -> MountPoint:

@@ -333,7 +333,7 @@ def signal_number(name: str) -> int:
     except DockerfileError:
         number = 0
     if number not in SIGNALS.values():
-        raise InvalidParameter(f"Invalid signal: {name}")
+        raise InvalidParameter(f"invalid signal: {name}")
     return number
 
 

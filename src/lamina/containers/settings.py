@@ -5,6 +5,7 @@ from typing import Final
 
 import msgspec
 
+from lamina.dockerfile.signals import parse_signal
 from lamina.errors import Conflict, InvalidParameter, NotFound, NotImplementedHere
 from lamina.models import HostConfig, LogConfig, MountPoint
 from lamina.oci.containerconfig import ContainerConfig, Healthcheck
@@ -119,6 +120,11 @@ def complete(
             f"the working directory '{config.working_dir}' is invalid, it needs to be an absolute"
             " path"
         )
+    for entry in config.env or ():
+        if entry.startswith("="):
+            raise InvalidParameter(f"invalid environment variable: {entry}")
+    if config.stop_signal:
+        parse_signal(config.stop_signal)
     check_host(host)
     log = host.log_config
     privileged = host.privileged
@@ -132,6 +138,7 @@ def complete(
         masked_paths=_paths(host.masked_paths, () if privileged else MASKED_PATHS),
         readonly_paths=_paths(host.readonly_paths, () if privileged else READONLY_PATHS),
         memory_swap=host.memory_swap or 2 * host.memory,
+        oom_kill_disable=None if unified else bool(host.oom_kill_disable),
     )
 
 
@@ -185,7 +192,7 @@ def _check_resources(host: HostConfig) -> None:
 def _check_policy(host: HostConfig) -> None:
     policy = host.restart_policy
     if policy.name not in _RESTART_POLICIES:
-        raise InvalidParameter(f"invalid restart policy: unknown policy '{policy.name}'")
+        raise InvalidParameter(f"invalid restart policy '{policy.name}'")
     if policy.maximum_retry_count and policy.name != "on-failure":
         raise InvalidParameter(
             "invalid restart policy: maximum retry count can only be used with 'on-failure'"

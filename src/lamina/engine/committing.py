@@ -5,8 +5,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from msgspec.structs import replace
-
 from lamina import __version__
 from lamina.containers.containers import Containers
 from lamina.containers.happenings import container_event
@@ -88,7 +86,7 @@ async def commit_container(
             created=datetime.fromtimestamp(now // 1000 / 1_000_000, UTC),
             created_by=" ".join(own.cmd or ()),
             layer=None if layer is None else layer.diff_id,
-            config=replace(config, image=str(container.image_id)),
+            config=config,
             container_config=own,
             container=container.id,
             author=wanted.author,

@@ -21,6 +21,7 @@ _ACCEPTED: Final = (
     "name", "network", "publish", "since", "status", "volume",
 )  # fmt: skip
 _STATUSES: Final = ("created", "dead", "exited", "paused", "removing", "restarting", "running")
+_HEALTH: Final = ("healthy", "none", "starting", "unhealthy")
 _PRUNE_FILTERS: Final = ("label", "label!", "until")
 
 
@@ -49,6 +50,9 @@ class _Wanted:
         for status in filters["status"]:
             if status not in _STATUSES:
                 raise InvalidFilter(f"invalid filter 'status={status}'", name="status")
+        for health in filters["health"]:
+            if health not in _HEALTH:
+                raise InvalidParameter(f"Unrecognised filter value for health: {health}")
         self.asks_for_ended = bool(
             self._exited or "status" in filters or "before" in filters or "since" in filters
         )

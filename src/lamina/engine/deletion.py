@@ -202,13 +202,23 @@ class Deletion:
         return self._catalogue.children(image.id) - self._gone_images
 
     def _freed_layers(self, image: Image) -> list[Digest]:
-        """The chain IDs that only this image still used, top first."""
+        """The chain IDs that only this image still used, and no container does, top first."""
         freed = []
-        for chain_id in reversed(image.chain_ids):
+        for depth in range(len(image.chain_ids), 0, -1):
+            chain_id = image.chain_ids[depth - 1]
             if self._catalogue.chain_users(chain_id) - self._gone_chains[chain_id] > 1:
+                break
+            if self._stands_on(image.diff_ids[:depth]):
                 break
             freed.append(chain_id)
         return freed
+
+    def _stands_on(self, diff_ids: tuple[Digest, ...]) -> bool:
+        """Whether a container's root filesystem begins with these layers."""
+        return any(
+            container.diff_ids[: len(diff_ids)] == diff_ids
+            for container in self._catalogue.containers.values()
+        )
 
     def _size_of_layers(self, items: Iterable[ImageDeleteResponseItem]) -> int:
         sizes = {

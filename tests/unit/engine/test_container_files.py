@@ -118,9 +118,13 @@ async def test_nothing_goes_out_of_the_container(
 
 
 async def test_kinds_that_are_not_replaced(docker: Engine, container: str) -> None:
-    with pytest.raises(InvalidParameter, match='cannot overwrite directory "e" with non-directory'):
+    with pytest.raises(
+        InvalidParameter, match='cannot overwrite directory "/d/e" with non-directory'
+    ):
         await put(docker, container, "/d", ("e", FILE, b""), no_overwrite=True)
-    with pytest.raises(InvalidParameter, match='cannot overwrite non-directory "f" with directory'):
+    with pytest.raises(
+        InvalidParameter, match='cannot overwrite non-directory "/d/f" with directory'
+    ):
         await put(docker, container, "/d", ("f", DIRECTORY, ""), no_overwrite=True)
     await put(docker, container, "/d", ("e", FILE, b"3"))
     assert members((await get(docker, container, "/d/e"))[1]) == {"e": b"3"}

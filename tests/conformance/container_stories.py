@@ -1,0 +1,395 @@
+"""What is asked about containers, told to both servers step by step.
+
+Every story begins with busybox loaded as ``busybox:1``. Containers are named, as their IDs are each
+engine's own, and have no network: the dockerd of the tests has none.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+
+from tests.conformance.wire import TAR, Ask, filtered, q
+from tests.real.images import Entry, directory, file, layer, symlink
+
+Story = Sequence[Ask]
+
+JSON = {"Content-Type": "application/json"}
+
+FOREVER = ["sleep", "1000"]
+
+
+def create(name: str, *cmd: str, host: Mapping[str, object] | None = None, **config: object) -> Ask:
+    """Make a container; without words the image's own command."""
+    body: dict[str, object] = {
+        "Image": "busybox:1",
+        "HostConfig": {"NetworkMode": "none", **(host or {})},
+        **({"Cmd": list(cmd)} if cmd else {}),
+        **config,
+    }
+    return Ask("POST", f"/containers/create?name={name}", json.dumps(body).encode(), JSON)
+
+
+def created(body: object, query: str = "") -> Ask:
+    return Ask("POST", f"/containers/create{query}", json.dumps(body).encode(), JSON)
+
+
+def post(name: str, verb: str, /, **query: object) -> Ask:
+    return Ask("POST", f"/containers/{name}/{verb}{q(**query) if query else ''}")
+
+
+def get(name: str, verb: str, /, **query: object) -> Ask:
+    return Ask("GET", f"/containers/{name}/{verb}{q(**query) if query else ''}")
+
+
+def delete(name: str, /, **query: object) -> Ask:
+    return Ask("DELETE", f"/containers/{name}{q(**query) if query else ''}")
+
+
+def run(name: str, *cmd: str, **more: object) -> Story:
+    """Make, start and wait for."""
+    return [create(name, *cmd, **more), post(name, "start"), post(name, "wait")]  # type: ignore[arg-type]
+
+
+def listed(**query: object) -> Ask:
+    return Ask("GET", f"/containers/json{q(**query)}")
+
+
+def where(**values: object) -> Ask:
+    """The names of all containers that a filter lets through."""
+    lists = {key: value if isinstance(value, list) else [value] for key, value in values.items()}
+    return listed(all=1, filters=lists)
+
+
+def put(name: str, path: str, *entries: Entry, **query: object) -> Ask:
+    target = f"/containers/{name}/archive{q(path=path, **query)}"
+    return Ask("PUT", target, layer(*entries), TAR)
+
+
+def commit(name: str, body: object | None = None, **query: object) -> Ask:
+    target = f"/commit{q(container=name, **query)}"
+    if body is None:
+        return Ask("POST", target)
+    return Ask("POST", target, json.dumps(body).encode(), JSON)
+
+
+SHELL = ("sh", "-c")
+
+STORIES: dict[str, Story] = {
+    "create": [
+        create("aa"),
+        create("aa"),
+        create("bb", "true", Env=["A=b"], WorkingDir="/tmp", User="nobody", Labels={"x": "y"}),
+        create("cc", "-c", "true", Entrypoint=["sh"]),
+        create("dd", Entrypoint="true"),
+        create("ee", "true", Tty=True, OpenStdin=True, StdinOnce=True, AttachStdin=True),
+        create("ff", "true", Hostname="h", Domainname="d.example", StopSignal="SIGUSR1"),
+        listed(all=1),
+        listed(all=1, limit=2),
+        listed(limit=1),
+        listed(),
+    ],
+    "create with limits": [
+        create(
+            "aa",
+            "true",
+            host={
+                "Memory": 64 << 20,
+                "MemorySwap": -1,
+                "CpuShares": 512,
+                "PidsLimit": 100,
+                "ShmSize": 1 << 20,
+                "ReadonlyRootfs": True,
+                "Tmpfs": {"/tmp": "size=1m"},
+                "CapAdd": ["NET_ADMIN"],
+                "CapDrop": ["CHOWN"],
+                "ExtraHosts": ["h:1.2.3.4"],
+                "Ulimits": [{"Name": "nofile", "Soft": 64, "Hard": 128}],
+                "Init": False,
+                "GroupAdd": ["5"],
+                "AutoRemove": False,
+                "RestartPolicy": {"Name": "on-failure", "MaximumRetryCount": 2},
+            },
+        ),
+    ],
+    "create refuses": [
+        created({}),
+        created({"HostConfig": {}}),
+        created({"Image": "none"}),
+        created({"Image": "none:1"}),
+        created({"Image": "Bad Name"}),
+        created({"Image": "busybox:1"}, "?name=-bad"),
+        created({"Image": "busybox:1", "HostConfig": {"Memory": 1}}),
+        created({"Image": "busybox:1", "HostConfig": {"RestartPolicy": {"Name": "x"}}}),
+        created({"Image": "busybox:1", "HostConfig": {"Binds": ["a"]}}),
+        created({"Image": "busybox:1", "WorkingDir": "relative"}),
+        created({"Image": "busybox:1", "Env": ["=x"]}),
+        created({"Image": "busybox:1", "StopSignal": "NONE"}),
+    ],
+    "exit statuses": [
+        *run("aa", "true"),
+        *run("bb", "false"),
+        *run("cc", *SHELL, "exit 42"),
+        *run("dd", *SHELL, "kill -TERM 1; exit 3"),
+        post("aa", "start"),
+        post("aa", "wait"),
+        listed(all=1),
+    ],
+    "start refuses": [
+        create("aa", "none"),
+        post("aa", "start"),
+        create("bb", "/etc/passwd"),
+        post("bb", "start"),
+        create("cc", "/bin"),
+        post("cc", "start"),
+        create("dd", "true", User="none"),
+        post("dd", "start"),
+        create("ee", "true", User="none:nogroup"),
+        post("ee", "start"),
+        listed(all=1),
+        post("none", "start"),
+    ],
+    "start with a body": [
+        create("aa", "true"),
+        Ask("POST", "/containers/aa/start", b'{"Memory": 12345}', JSON),
+        Ask("POST", "/containers/aa/start", b"{}", JSON),
+        post("aa", "wait"),
+    ],
+    "running": [
+        create("aa", *FOREVER),
+        post("aa", "start"),
+        post("aa", "start"),
+        listed(),
+        delete("aa"),
+        post("aa", "pause"),
+        post("aa", "pause"),
+        listed(),
+        post("aa", "unpause"),
+        post("aa", "kill", signal="NONE"),
+        post("aa", "kill"),
+        post("aa", "wait"),
+        post("aa", "kill"),
+        post("aa", "pause"),
+        post("aa", "stop"),
+        delete("aa"),
+        delete("aa"),
+    ],
+    "stop": [
+        # The first process of a container is deaf to signals that it does not handle.
+        create("aa", *FOREVER),
+        post("aa", "start"),
+        post("aa", "stop", t=0),
+        post("aa", "wait"),
+        post("aa", "stop"),
+        post("aa", "restart", t=0),
+        post("aa", "restart", t=1),
+        post("aa", "stop", t=1),
+        create("bb", *FOREVER, StopSignal="SIGKILL"),
+        post("bb", "restart"),
+        post("bb", "stop"),
+        post("bb", "wait"),
+        post("none", "stop"),
+        post("none", "restart"),
+    ],
+    "rename": [
+        create("aa"),
+        create("bb"),
+        post("aa", "rename", name="bb"),
+        post("aa", "rename", name=""),
+        post("aa", "rename", name="-"),
+        post("aa", "rename", name="aa"),
+        post("aa", "rename", name="cc"),
+        listed(all=1),
+        post("none", "rename", name="dd"),
+    ],
+    "filters": [
+        create("aa", "true", Labels={"x": "1", "y": "2"}),
+        *run("bb", "false", Labels={"x": "2"}),
+        create("cc", *FOREVER),
+        post("cc", "start"),
+        where(status="created"),
+        where(status=["created", "exited"]),
+        where(status="running"),
+        where(label="x"),
+        where(label="x=1"),
+        where(label=["x", "y=2"]),
+        where(name="aa"),
+        where(name="^/bb$"),
+        where(exited="1"),
+        where(exited="0"),
+        where(ancestor="busybox:1"),
+        where(ancestor="none"),
+        where(before="bb"),
+        where(since="bb"),
+        where(since="aa", status="running"),
+        where(network="none"),
+        where(network="bridge"),
+        where(volume="/x"),
+        where(health="none"),
+        where(id="0123456789abcdef"),
+        listed(filters={"name": ["cc"]}),
+    ],
+    "filters refuse": [
+        where(status="x"),
+        where(nonsense="x"),
+        where(exited="x"),
+        where(before="none"),
+        where(since="none"),
+        where(health="x"),
+        where(isolation="x"),
+        Ask("GET", "/containers/json?filters=x"),
+    ],
+    "prune": [
+        create("aa", "true", Labels={"x": "1"}),
+        *run("bb", *SHELL, "echo 12345 > /file"),
+        create("cc", *FOREVER),
+        post("cc", "start"),
+        Ask("POST", f"/containers/prune{filtered(label='none')}"),
+        Ask("POST", f"/containers/prune{filtered(until='1h')}"),
+        Ask("POST", f"/containers/prune{filtered(not_label='x')}"),
+        Ask("POST", "/containers/prune"),
+        Ask("POST", "/containers/prune"),
+        Ask("POST", f"/containers/prune{filtered(nonsense='x')}"),
+        listed(all=1),
+    ],
+    "logs": [
+        *run("aa", *SHELL, "echo one; echo two; echo three"),
+        get("aa", "logs", stdout=1),
+        get("aa", "logs", stdout=1, stderr=1, tail=2),
+        get("aa", "logs", stdout=1, tail=0),
+        get("aa", "logs", stdout=1, tail="all"),
+        get("aa", "logs", stdout=1, tail="x"),
+        get("aa", "logs", stderr=1),
+        get("aa", "logs", stdout=1, follow=1),
+        get("aa", "logs", stdout=1, since=9_999_999_999),
+        get("aa", "logs", stdout=1, until=1),
+        get("aa", "logs", stdout=1, since="x"),
+        get("aa", "logs"),
+        get("none", "logs", stdout=1),
+        *run("bb", *SHELL, "echo one; echo two", Tty=True),
+        get("bb", "logs", stdout=1, stderr=1),
+        *run("cc", *SHELL, "printf 'no end'; printf 'err' >&2"),
+        get("cc", "logs", stderr=1),
+        get("cc", "logs", stdout=1),
+        create("dd", "true"),
+        get("dd", "logs", stdout=1, stderr=1),
+    ],
+    "top": [
+        create("aa", *FOREVER),
+        get("aa", "top"),
+        post("aa", "start"),
+        get("aa", "top", ps_args="-o pid,args,user"),
+        get("aa", "top", ps_args="--none"),
+        get("aa", "top", ps_args="-o args"),
+        get("none", "top"),
+    ],
+    "changes": [
+        create("aa", *SHELL, "touch /new; rm /etc/group; echo x >> /etc/passwd; mkdir -p /d/e"),
+        get("aa", "changes"),
+        post("aa", "start"),
+        post("aa", "wait"),
+        get("aa", "changes"),
+        *run("bb", *SHELL, "rm -r /root; mkdir /root; chmod 700 /tmp; mv /bin/ls /tmp/ls"),
+        get("bb", "changes"),
+        get("none", "changes"),
+    ],
+    "files": [
+        create("aa", "cat", "/tmp/file"),
+        get("aa", "archive"),
+        get("aa", "archive", path=""),
+        get("aa", "archive", path="/none"),
+        get("none", "archive", path="/"),
+        Ask("HEAD", "/containers/aa/archive?path=/etc/passwd"),
+        Ask("HEAD", "/containers/aa/archive?path=/none"),
+        Ask("HEAD", "/containers/aa/archive"),
+        put("aa", "/tmp", file("file", "hello\n")),
+        put("aa", "/none", file("file", "hello\n")),
+        put("aa", "/etc/passwd", file("file", "hello\n")),
+        put("aa", "/", directory("tmp/file"), noOverwriteDirNonDir=1),
+        put("aa", "/", file("tmp", "x"), noOverwriteDirNonDir=1),
+        put("aa", "/", symlink("link", "/etc")),
+        put("aa", "/link", file("through", "x")),
+        put("none", "/", file("file", "x")),
+        Ask("PUT", "/containers/aa/archive?path=/", b"not a tar" * 200, TAR),
+        Ask("PUT", "/containers/aa/archive", b"", TAR),
+        get("aa", "changes"),
+        post("aa", "start"),
+        post("aa", "wait"),
+        get("aa", "logs", stdout=1),
+        Ask("HEAD", "/containers/aa/archive?path=/link"),
+        Ask("HEAD", "/containers/aa/archive?path=/link/"),
+    ],
+    "exec": [
+        create("aa", *FOREVER),
+        Ask("POST", "/containers/aa/exec", b'{"Cmd":["true"]}', JSON),
+        post("aa", "start"),
+        Ask("POST", "/containers/aa/exec", b'{"Cmd":[]}', JSON),
+        Ask("POST", "/containers/aa/exec", b'{"Cmd":["true"],"AttachStdout":true}', JSON),
+        Ask("POST", "/containers/none/exec", b'{"Cmd":["true"]}', JSON),
+        post("aa", "pause"),
+        Ask("POST", "/containers/aa/exec", b'{"Cmd":["true"]}', JSON),
+        Ask("GET", "/exec/none/json"),
+        Ask("POST", "/exec/none/start", b"{}", JSON),
+        Ask("POST", "/exec/none/resize?h=1&w=1"),
+    ],
+    "wait": [
+        create("aa", "true"),
+        post("none", "wait"),
+        post("aa", "wait"),
+        post("aa", "start"),
+        post("aa", "wait", condition="not-running"),
+    ],
+    "bad numbers": [
+        create("aa", "true"),
+        post("aa", "resize", h="x", w=1),
+        post("aa", "resize", h=1, w="x"),
+        post("aa", "stop", t="x"),
+        post("aa", "restart", t="x"),
+        listed(limit="x"),
+    ],
+    "volumes": [
+        create("aa", *SHELL, "echo x > /data/file", Volumes={"/data": {}}),
+        post("aa", "start"),
+        post("aa", "wait"),
+        get("aa", "changes"),
+        delete("aa", v=1),
+    ],
+    "images in use": [
+        create("aa", "true"),
+        Ask("DELETE", "/images/busybox:1"),
+        Ask("DELETE", "/images/busybox:1?force=1"),
+        listed(all=1),
+        Ask("POST", f"/images/prune{filtered(dangling='false')}"),
+        delete("aa"),
+        Ask("POST", f"/images/prune{filtered(dangling='true')}"),
+    ],
+    "images in running use": [
+        create("aa", *FOREVER),
+        post("aa", "start"),
+        Ask("DELETE", "/images/busybox:1"),
+        Ask("DELETE", "/images/busybox:1?force=1"),
+    ],
+    "commit": [
+        *run("aa", *SHELL, "echo x > /file; rm /etc/group", Labels={"a": "1"}, Env=["A=1"]),
+        commit("aa", repo="c", tag="1", comment="why", author="who"),
+        Ask("GET", "/images/c:1/json"),
+        Ask("GET", "/images/c:1/history"),
+        commit("aa", repo="c", tag="2", changes=["ENV B=2", "CMD true\nLABEL b=2"]),
+        Ask("GET", "/images/c:2/json"),
+        commit("aa", {"Cmd": ["false"], "Labels": {"c": "3"}, "Env": ["A=2"]}, repo="c", tag="3"),
+        Ask("GET", "/images/c:3/json"),
+        commit("aa", {"Entrypoint": ["ls"], "ExposedPorts": {"80/tcp": {}}}, repo="c", tag="4"),
+        Ask("GET", "/images/c:4/json"),
+        commit("aa"),
+        commit("aa", repo="Bad"),
+        commit("aa", repo="c", tag="bad tag"),
+        commit("aa", changes="NONSENSE x"),
+        commit("aa", changes="ENV"),
+        commit("none"),
+        Ask("POST", "/commit"),
+        commit("aa", [1]),
+        create("bb", *FOREVER),
+        post("bb", "start"),
+        commit("bb", repo="c", tag="5", pause=0),
+        commit("bb", repo="c", tag="6"),
+        Ask("GET", "/images/c:6/json"),
+    ],
+}
