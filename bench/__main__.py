@@ -9,17 +9,27 @@ from pathlib import Path
 
 from bench.engines import both_engines, two_dockerds
 from bench.fixtures import FULL, QUICK, Fixtures, make_fixtures
+from bench.image_rows import load_many
 from bench.measure import Result, measure
 from bench.peers import Registries, registries, tools
 from bench.plot import svg
-from bench.report import HEADINGS, as_json, cells, conditions, insert_table, markdown
-from bench.rows import SCENARIOS, Scenario, load_many, titles
+from bench.report import (
+    HEADINGS,
+    Conditions,
+    as_json,
+    cells,
+    conditions,
+    insert_table,
+    markdown,
+)
+from bench.rows import SECTIONS, titles
+from bench.scenario import Scenario
 
 HERE = Path(__file__).resolve().parent
 BESIDE_THE_TABLE = """
-![Medians relative to dockerd](../bench/results/plot.svg)
+![Medians relative to dockerd](../bench/results/{section}.svg)
 
-Every value of that run is in [`bench/results/results.json`](../bench/results/results.json).
+Every value of that run is in [`bench/results/{section}.json`](../bench/results/{section}.json).
 """
 WIDTHS = (46, 10, 10, 6, 11, 21, 21)
 
@@ -27,6 +37,7 @@ WIDTHS = (46, 10, 10, 6, 11, 21, 21)
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--runs", type=int, default=5, help="measured runs of each row (5)")
+    parser.add_argument("--sections", default="", help=f"only these: {','.join(SECTIONS)}")
     parser.add_argument("--rows", default="", help="only these rows: load,save,tag,…")
     parser.add_argument(
         "--quick", action="store_true", help="small images, to try the bench itself"
@@ -41,18 +52,14 @@ def main() -> int:
     parser.add_argument(
         "--noise", action="store_true", help="dockerd against itself: what a ratio of 1 looks like"
     )
-    parser.add_argument(
-        "--keep",
-        action="store_true",
-        help="keep a run of some rows only, in place of a complete one",
-    )
     parser.add_argument("--check", action="store_true", help="fail if a goal is missed")
     options = parser.parse_args()
 
-    wanted = set(filter(None, options.rows.split(",")))
-    chosen = [s for s in SCENARIOS if not wanted or wanted & {row.key for row in s.rows}]
+    chosen = choose(options.sections, options.rows)
     if not chosen:
-        known = ", ".join(row.key for s in SCENARIOS for row in s.rows)
+        known = ", ".join(
+            row.key for section in SECTIONS.values() for s in section for row in s.rows
+        )
         parser.error(f"no such row; there are: {known}")
     options.work.mkdir(parents=True, exist_ok=True)
     print("making the images that are measured (once; kept in bench/.work)", file=sys.stderr)
@@ -91,12 +98,27 @@ def main() -> int:
                 results.append(result)
                 show(cells(result))
     print(f"\n{about.sentence}\n{time.monotonic() - started:.0f} s", file=sys.stderr)
-    if (options.keep or not wanted) and not (options.quick or options.noise):
-        keep(markdown(results, about), as_json(results, about), svg(results))
+    if not (options.quick or options.noise):
+        for section, scenarios in SECTIONS.items():
+            keys = {row.key for scenario in scenarios for row in scenario.rows}
+            whole = [result for result in results if result.row.key in keys]
+            if len(whole) == len(keys):
+                keep(section, whole, about)
     missed = [result.title.strip() for result in results if result.meets_goal is False]
     if missed:
         print("goals missed: " + "; ".join(missed), file=sys.stderr)
     return 1 if missed and options.check else 0
+
+
+def choose(sections: str, rows: str) -> list[Scenario]:
+    """The scenarios of some sections, or those of some rows; all of them if neither is named."""
+    names, keys = set(filter(None, sections.split(","))), set(filter(None, rows.split(",")))
+    return [
+        scenario
+        for section, scenarios in SECTIONS.items()
+        for scenario in scenarios
+        if (not names and not keys) or section in names or keys & {row.key for row in scenario.rows}
+    ]
 
 
 @contextmanager
@@ -118,15 +140,17 @@ def show(columns: Sequence[str]) -> None:
     print(first[0].ljust(first[1]), *aligned, flush=True)
 
 
-def keep(table: str, data: str, plot: str) -> None:
-    """Save a whole run: what docs/performance.md shows is always one and the same run."""
+def keep(section: str, results: Sequence[Result], about: Conditions) -> None:
+    """Save a section that was measured whole: what it shows is always one and the same run."""
     kept = HERE / "results"
     kept.mkdir(exist_ok=True)
-    (kept / "results.json").write_text(data)
-    (kept / "table.md").write_text(table)
-    (kept / "plot.svg").write_text(plot)
-    insert_table(HERE.parent / "docs" / "performance.md", table + BESIDE_THE_TABLE)
-    print("kept in bench/results, table in docs/performance.md", file=sys.stderr)
+    table = markdown(results, about)
+    (kept / f"{section}.json").write_text(as_json(results, about))
+    (kept / f"{section}.md").write_text(table)
+    (kept / f"{section}.svg").write_text(svg(results))
+    beside = BESIDE_THE_TABLE.format(section=section)
+    insert_table(HERE.parent / "docs" / "performance.md", section, table + beside)
+    print(f"{section} kept in bench/results, table in docs/performance.md", file=sys.stderr)
 
 
 sys.exit(main())

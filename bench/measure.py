@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from bench.engines import Engine
 from bench.fixtures import Fixtures
 from bench.peers import Tools
-from bench.rows import Row, Scenario
+from bench.scenario import Row, Scenario
 
 NO_STORE = frozenset({"skopeo dir"})
 """Shown, but nobody's measure: what they store is no image yet."""
@@ -96,7 +96,9 @@ def measure(
                 for key, value in values.items():
                     collected[key].append(value)
         if scenario.peers_run is not None and tools is not None:
-            for name, values in scenario.peers_run(tools, engines[0].registries, fixtures).items():
+            for name, values in scenario.peers_run(
+                tools, engines[0].registries_or_none, fixtures
+            ).items():
                 if number > 0:
                     for key, value in values.items():
                         others[key].setdefault(name, []).append(value)

@@ -5,9 +5,8 @@ import shutil
 from bench.engines import Engine
 from bench.fixtures import Fixtures
 from bench.peers import Registries, Tools
+from bench.scenario import Row, Scenario, Values
 from bench.stopwatch import timed
-
-Values = dict[str, float]
 
 
 def push_and_pull(engine: Engine, fixtures: Fixtures) -> Values:
@@ -38,9 +37,10 @@ def push_and_pull(engine: Engine, fixtures: Fixtures) -> Values:
 
 
 def peers_push_and_pull(
-    tools: Tools, registries: Registries, fixtures: Fixtures
+    tools: Tools, registries: Registries | None, fixtures: Fixtures
 ) -> dict[str, Values]:
     """The same by podman and skopeo; the values by the tool."""
+    assert registries is not None, "no registry runs"
     return {
         "podman": _podman(tools, registries, fixtures),
         "skopeo": _skopeo(tools, registries, fixtures),
@@ -123,3 +123,29 @@ def large_layers(engine: Engine, fixtures: Fixtures) -> Values:
         "pull-large": pull.seconds,
         "pull-peak": pulling.bytes,
     }
+
+
+REGISTRIES = (
+    Scenario(
+        (
+            Row("push", "push it to a registry", goal_ratio=1 / 3),
+            Row("push-again", "push it again", goal_ratio=0.5, beat_all=True),
+            Row("pull", "pull it, gzip-compressed", goal_ratio=0.25, beat_all=True),
+            Row("pull-again", "pull it again", goal_ratio=0.5, beat_all=True),
+        ),
+        push_and_pull,
+        needs_registry=True,
+        peers_run=peers_push_and_pull,
+    ),
+    Scenario(
+        (
+            Row("push-large", "push {large_layers} layers of {large_mb:,} MB at once"),
+            Row("push-peak", "  peak memory meanwhile", "B", goal_bytes=200_000_000),
+            Row("pull-large", "pull them"),
+            Row("pull-peak", "  peak memory meanwhile", "B", goal_bytes=200_000_000),
+        ),
+        large_layers,
+        most_runs=1,
+        needs_registry=True,
+    ),
+)

@@ -139,13 +139,11 @@ def as_json(results: Sequence[Result], about: Conditions) -> str:
     return json.dumps({"conditions": vars(about), "rows": rows}, indent=1, ensure_ascii=False)
 
 
-_MARKS = ("<!-- table: written by `make bench` -->", "<!-- end of table -->")
-
-
-def insert_table(document: Path, table: str) -> None:
-    """Replace what stands between the two marks of a document. Raises ValueError without them."""
-    before, start, rest = document.read_text().partition(_MARKS[0])
-    _, end, after = rest.partition(_MARKS[1])
+def insert_table(document: Path, section: str, table: str) -> None:
+    """Replace what stands between the two marks of a section. Raises ValueError without them."""
+    first, last = f"<!-- {section}: written by `make bench` -->", f"<!-- end of {section} -->"
+    before, start, rest = document.read_text().partition(first)
+    _, end, after = rest.partition(last)
     if not start or not end:
-        raise ValueError(f"{document} has no place for the table")
+        raise ValueError(f"{document} has no place for the table of {section}")
     document.write_text(f"{before}{start}\n{table}{end}{after}")

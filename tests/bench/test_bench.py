@@ -13,7 +13,8 @@ from bench.fixtures import FULL, Fixtures
 from bench.measure import Result, Samples
 from bench.plot import svg
 from bench.report import as_json, conditions, insert_table, markdown
-from bench.rows import SCENARIOS, Row, titles
+from bench.rows import SECTIONS, titles
+from bench.scenario import Row
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -31,7 +32,7 @@ def test_every_row_is_measured_on_both_engines(tmp_path: Path) -> None:
         timeout=850,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    rows = sum(len(scenario.rows) for scenario in SCENARIOS)
+    rows = sum(len(scenario.rows) for section in SECTIONS.values() for scenario in section)
     assert len(done.stdout.splitlines()) == 1 + rows
 
 
@@ -82,14 +83,15 @@ def test_the_table_replaces_the_last_one(tmp_path: Path) -> None:
     document = tmp_path / "doc.md"
     text = (ROOT / "docs" / "performance.md").read_text()
     document.write_text(text)
-    insert_table(document, "first\n")
-    insert_table(document, "second\n")
-    assert "second\n" in document.read_text()
+    for section in SECTIONS:
+        insert_table(document, section, "first\n")
+        insert_table(document, section, f"second {section}\n")
+    assert all(f"second {section}\n" in document.read_text() for section in SECTIONS)
     assert "first\n" not in document.read_text()
     assert document.read_text().startswith(text.split("<!--")[0])
     document.write_text("no marks")
     with pytest.raises(ValueError, match="no place"):
-        insert_table(document, "x")
+        insert_table(document, "images", "x")
 
 
 def test_titles_name_the_sizes() -> None:
