@@ -1,0 +1,165 @@
+"""What a RUN sees: mounts, secrets, agents, networks, scripts."""
+
+from pathlib import Path
+
+import pytest
+
+from lamina.engine import Engine
+from lamina.errors import Forbidden, InvalidParameter, LaminaError, NotFound
+from lamina.progress import BuildOutput
+from tests.real.images import file, symlink
+from tests.unit.build.builds import begin, build, layers, said
+
+
+async def printed(engine: Engine, run: str, **parameters: object) -> str:
+    """What the last RUN of a Dockerfile prints."""
+    files = parameters.pop("files", {})
+    dockerfile = f"FROM busybox AS other\nRUN mkdir /o && echo o > /o/f\nFROM busybox\n{run}"
+    operation = begin(engine, dockerfile, files, **parameters)  # type: ignore[arg-type]
+    return "".join([e.text async for e in operation if isinstance(e, BuildOutput)])
+
+
+async def test_a_bind_of_the_context(engine: Engine) -> None:
+    files = [
+        file("a", "A"),
+        symlink("l", "d"),
+        file("d/b", "B"),
+        file("x.o", ""),
+        file(".dockerignore", "*.o"),
+    ]
+    text = await printed(
+        engine,
+        "RUN --mount=target=/c cat /c/a; ls /c; touch /c/x || true\n"
+        "RUN --mount=type=bind,source=l/b,target=/b cat /b\n"
+        "RUN --mount=target=/c,rw echo no > /c/a; cat /c/a\n"
+        "RUN --mount=target=/c cat /c/a",
+        files=files,
+    )
+    assert text.startswith("ADockerfile\na\nd\nl\n")
+    assert "Read-only file system" in text
+    assert text.endswith("Bno\nA")
+
+
+async def test_a_bind_of_a_stage_and_of_an_image(engine: Engine) -> None:
+    text = await printed(
+        engine,
+        "RUN --mount=from=other,source=/o,target=/m cat /m/f\n"
+        "RUN --mount=from=busybox,target=/m ls /m/bin/busybox",
+    )
+    assert text == "o\n/m/bin/busybox\n"
+
+
+async def test_a_bind_counts_by_its_content(engine: Engine) -> None:
+    run = "FROM busybox\nRUN --mount=source=d,target=/d cat /d/f"
+    files = {"d/f": "1", "other": "1"}
+    await build(engine, run, files)
+    assert "Using cache" in await said(begin(engine, run, {**files, "other": "2"}))
+    assert "Using cache" not in await said(begin(engine, run, {**files, "d/f": "2"}))
+
+
+async def test_nothing_of_a_mount_is_in_the_layer(engine: Engine) -> None:
+    dockerfile = (
+        "FROM busybox\nRUN --mount=type=cache,target=/c --mount=type=tmpfs,target=/t"
+        " --mount=type=secret,id=s,target=/s/x touch /c/f /t/f && cat /s/x && touch /real"
+    )
+    image = await build(engine, dockerfile, secrets={"s": b"1"})
+    assert set((await layers(engine, image))[-1]) == {"c", "real", "s", "s/x", "t"}
+    assert (await layers(engine, image))[-1]["s/x"].size == 0
+
+
+async def test_a_cache(engine: Engine) -> None:
+    text = await printed(
+        engine,
+        "RUN --mount=type=cache,id=one,target=/c,mode=0700,uid=5,gid=6 ls -ldn /c; touch /c/f\n"
+        "RUN --mount=type=cache,id=one,target=/other,ro ls /other; touch /other/x || true\n"
+        "RUN --mount=type=cache,target=/seeded,from=other,source=/o cat /seeded/f",
+    )
+    assert text.startswith("drwx------    2 5        6")
+    assert "f\n" in text
+    assert "Read-only" in text
+    assert text.endswith("o\n")
+
+
+async def test_caches_that_are_locked_take_turns(engine: Engine) -> None:
+    run = (
+        "RUN --mount=type=cache,id=l,sharing=locked,target=/c"
+        " [ ! -e /c/busy ] && touch /c/busy && sleep 0.2 && rm /c/busy && echo {}"
+    )
+    stages = "\n".join(f"FROM busybox AS s{n}\n{run.format(n)}" for n in range(3))
+    copies = "\n".join(f"COPY --from=s{n} /etc /e{n}" for n in range(3))
+    await build(engine, f"{stages}\nFROM busybox\n{copies}")
+
+
+async def test_secrets(engine: Engine, tmp_path: Path) -> None:
+    path = tmp_path / "secret"
+    path.write_bytes(b"of a file")
+    text = await printed(
+        engine,
+        "RUN --mount=type=secret,id=a cat /run/secrets/a; ls -ln /run/secrets/a\n"
+        "RUN --mount=type=secret,id=b,target=/b,mode=0444,uid=7 cat /b; ls -ln /b\n"
+        'RUN --mount=type=secret,id=a,env=A echo "[$A]"; ls /run/secrets\n'
+        "RUN --mount=type=secret,id=none ls /run/secrets",
+        secrets={"a": b"bytes", "b": path},
+    )
+    assert text.startswith("bytes-r--------    1 0        0")
+    assert "of a file-r--r--r--    1 7        0" in text
+    assert "[bytes]" in text
+
+
+async def test_secrets_that_must_be(engine: Engine) -> None:
+    with pytest.raises(NotFound, match="secret x: not found"):
+        await build(engine, "FROM busybox\nRUN --mount=type=secret,id=x,required true")
+
+
+async def test_an_agent(engine: Engine, tmp_path: Path) -> None:
+    text = await printed(
+        engine,
+        "RUN --mount=type=ssh echo $SSH_AUTH_SOCK; [ -S $SSH_AUTH_SOCK ] && echo there\n"
+        "RUN --mount=type=ssh,id=none echo [$SSH_AUTH_SOCK]",
+        ssh={"default": tmp_path / "agent"},
+    )
+    assert text == "/run/buildkit/ssh_agent.0\nthere\n[]\n"
+
+
+async def test_heredocs(engine: Engine) -> None:
+    text = await printed(
+        engine,
+        "ARG who=me\nRUN <<EOF\necho $who\nexit 0\nEOF\n"
+        "RUN cat <<A <<-'B'\n1\nA\n\t$who\nB\n"
+        "RUN <<EOF\n#!/bin/busybox cat\nscript\nEOF\n",
+    )
+    assert text == "me\n$who\n#!/bin/busybox cat\nscript\n"
+
+
+async def test_networks(engine: Engine) -> None:
+    text = await printed(
+        engine,
+        "RUN --network=none ls /sys/class/net\nRUN --network=host cat /proc/net/dev | wc -l",
+        networkmode="none",
+    )
+    first, second = text.splitlines()
+    assert first == "lo"
+    assert int(second) >= 3
+
+
+@pytest.mark.parametrize(
+    ("run", "error", "message"),
+    [
+        ("RUN --security=insecure true", Forbidden, "security.insecure is not allowed"),
+        ("RUN --device=x true", InvalidParameter, "--device option is not supported"),
+        ("RUN --mount=type=bind,source=nope,target=/x true", NotFound, '"nope" not found'),
+        ("RUN --mount=type=cache true", InvalidParameter, "cache mount requires a target"),
+        ("RUN --mount=type=tmpfs,target=/ true", InvalidParameter, "invalid mount target"),
+        ("RUN --mount=type=ssh,required true", NotFound, "no SSH key 'default'"),
+        ("RUN --mount=from=nope.invalid/x,target=/x true", LaminaError, "nope.invalid"),
+    ],
+)
+async def test_mistakes(engine: Engine, run: str, error: type[LaminaError], message: str) -> None:
+    with pytest.raises(error, match=message.replace("[", r"\[")):
+        await build(engine, f"FROM busybox\n{run}")
+
+
+async def test_networks_that_are_not_there(engine: Engine) -> None:
+    for mode in ("nosuch", "container:nosuch"):
+        with pytest.raises(NotFound):
+            await build(engine, "FROM busybox\nRUN true", networkmode=mode)
