@@ -15,6 +15,7 @@ from pathlib import Path
 from lamina.containers.happenings import container_event
 from lamina.containers.live import Live
 from lamina.containers.mounts import Volumes
+from lamina.containers.stored import settings_of
 from lamina.errors import Conflict, NotFound
 from lamina.records.changes import Change, PutContainer
 from lamina.records.configs import ImageConfigs
@@ -47,7 +48,7 @@ class Containers:
         self.records = parts.records
         self.workshop = parts.workshop
         self.now = parts.now
-        self.volumes = Volumes(volumes)
+        self.volumes = Volumes(volumes, parts.records.process)
         self._directory = directory
         self._live: dict[str, Live] = {}
         self.closing = False
@@ -99,6 +100,15 @@ class Containers:
                 f"container {container.id} is run by another lamina process; only that one can do"
                 " this"
             )
+
+    def used_volumes(self) -> set[str]:
+        """The names of the volumes that are mounted in some container."""
+        return {
+            str(mount.name)
+            for container in self.records.catalogue.containers.values()
+            for mount in settings_of(container).mounts
+            if mount.type == "volume"
+        }
 
     # Places.
 

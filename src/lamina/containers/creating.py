@@ -25,7 +25,6 @@ from lamina.records.changes import PutContainer
 from lamina.records.containers import Container
 from lamina.records.lookup import find_image
 from lamina.records.records import Transaction
-from lamina.runtime.sweeping import discard
 from lamina.snapshots.native import copy_directory
 from lamina.snapshots.stopping import Stop
 
@@ -125,10 +124,8 @@ async def _make_files(
     points: Sequence[MountPoint],
     made: Sequence[str],
 ) -> None:
-    """The container's own directory, its root filesystem, and what its volumes begin with."""
+    """The container's root filesystem, and what its volumes begin with."""
     workshop = containers.workshop
-    place = containers.place(container)
-    await asyncio.to_thread(lambda: place.mkdir(mode=0o710, parents=True))
     layers = workshop.layers(image.diff_ids, containers.records.catalogue)
     mounted = await workshop.create(container.snapshot, layers)
     snapshots = await workshop.snapshots()
@@ -163,6 +160,4 @@ async def _unmake(containers: Containers, container: Container, made: Sequence[s
     if container.snapshot in await snapshots.keys():
         await containers.workshop.remove(container.snapshot)
     for name in made:
-        await asyncio.to_thread(discard, containers.volumes.root, name)
-    place = containers.place(container)
-    await asyncio.to_thread(discard, place.parent, place.name)
+        await asyncio.to_thread(containers.volumes.remove, name)

@@ -2,7 +2,7 @@
 
 import posixpath
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -12,6 +12,7 @@ from lamina.containers.settings import refuse_named_volume
 from lamina.errors import InvalidParameter
 from lamina.models import HostConfig, Mount as AskedMount, MountPoint
 from lamina.runtime.spec import Mount
+from lamina.runtime.sweeping import discard
 
 __all__ = ["Volumes", "mount_points", "runtime_mounts"]
 
@@ -21,10 +22,14 @@ _OPPOSITES: Final = {"exec": "noexec", "suid": "nosuid", "dev": "nodev"}
 
 
 class Volumes:
-    """The anonymous volumes below a directory: each one of its own, with ``_data`` in it."""
+    """The anonymous volumes below a directory: each one of its own, with ``_data`` in it.
 
-    def __init__(self, root: Path) -> None:
+    ``process`` beside that names the process that made it, whose record of it may still be to come.
+    """
+
+    def __init__(self, root: Path, process: str) -> None:
         self.root: Final = root
+        self._process = process
 
     def data(self, name: str) -> Path:
         """Where a volume's files are."""
@@ -33,8 +38,26 @@ class Volumes:
     def make(self) -> str:
         """A new, empty volume's name."""
         name = secrets.token_hex(32)
-        self.data(name).mkdir(parents=True)
+        (self.root / name).mkdir(mode=0o701, parents=True)
+        (self.root / name / "process").write_text(self._process)
+        self.data(name).mkdir()
         return name
+
+    def remove(self, name: str) -> None:
+        """Remove a volume, if it is there."""
+        discard(self.root, name)
+
+    def sweep(self, *, used: Container[str], living: Container[str]) -> None:
+        """Remove those that nobody uses, but what a living process has just made."""
+        if not self.root.is_dir():
+            return
+        for path in list(self.root.iterdir()):
+            try:
+                process = (path / "process").read_text()
+            except OSError:
+                process = ""
+            if path.name not in used and process not in living:
+                discard(self.root, path.name)
 
 
 def mount_points(

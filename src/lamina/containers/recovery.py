@@ -33,6 +33,8 @@ async def recover_containers(containers: Containers) -> None:
             # Somebody was killed while it looked into the files of one that does not run.
             snapshots = await containers.workshop.snapshots()
             await snapshots.unmount(container.snapshot)
+    used = containers.used_volumes()
+    await asyncio.to_thread(lambda: containers.volumes.sweep(used=used, living=living))
 
 
 async def _lay_to_rest(containers: Containers, container: Container, ended: Exit | None) -> None:

@@ -19,10 +19,8 @@ Happened = Iterable[tuple[str, Mapping[str, str]]]
 """Actions with attributes, to be told as events."""
 
 
-async def remove_container(
-    containers: Containers, name: str, *, force: bool, volumes: bool
-) -> None:
-    """Remove it, killing it first with `force`, and with `volumes` those that are its own.
+async def remove_container(containers: Containers, name: str, *, force: bool) -> None:
+    """Remove it with the volumes that are its own, killing it first with `force`.
 
     Conflict if it runs.
     """
@@ -44,7 +42,7 @@ async def remove_container(
             return
         if known.is_running:
             raise _still_running(known)
-        await remove_ended(containers, known, live, happened=(), volumes=volumes)
+        await remove_ended(containers, known, live, happened=())
 
 
 def _still_running(container: Container) -> Conflict:
@@ -60,19 +58,14 @@ def _still_running(container: Container) -> Conflict:
 
 
 async def remove_ended(
-    containers: Containers,
-    container: Container,
-    live: Live,
-    *,
-    happened: Happened,
-    volumes: bool = True,
+    containers: Containers, container: Container, live: Live, *, happened: Happened
 ) -> None:
     """Remove one that does not run, while its lock is held; it is gone whole or not at all."""
-    await containers.records.finish(_remove(containers, container, live, happened, volumes=volumes))
+    await containers.records.finish(_remove(containers, container, live, happened))
 
 
 async def _remove(
-    containers: Containers, container: Container, live: Live, happened: Happened, *, volumes: bool
+    containers: Containers, container: Container, live: Live, happened: Happened
 ) -> None:
     now = containers.now()
 
@@ -84,12 +77,13 @@ async def _remove(
 
     with suppress(NotFound):
         await containers.workshop.remove(container.snapshot)
-    if volumes:
-        for name in settings_of(container).anonymous:
-            await asyncio.to_thread(discard, containers.volumes.root, name)
     place = containers.place(container)
     await asyncio.to_thread(discard, place.parent, place.name)
     await containers.records.change(lambda transaction: transaction.do_all(changes()))
+    used = containers.used_volumes()
+    for name in settings_of(container).anonymous:
+        if name not in used:
+            await asyncio.to_thread(containers.volumes.remove, name)
     live.is_removed(state_of(container).exit_code)
     live.output.end()
     containers.forget(container)

@@ -133,7 +133,9 @@ def _log(containers: Containers, container: Container, settings: Settings) -> Lo
     options = kind.config or {}
     limit = parse_size(options["max-size"]) if "max-size" in options else None
     files = int(options.get("max-file", "1"))
-    return LogWriter(containers.log_path(container), limit=limit, files=files)
+    path = containers.log_path(container)
+    path.parent.mkdir(mode=0o710, parents=True, exist_ok=True)
+    return LogWriter(path, limit=limit, files=files)
 
 
 def parse_size(text: str) -> int:

@@ -94,12 +94,17 @@ class ContainerOperations:
         return ContainerCreateResponse(id=container.id, warnings=warnings)
 
     async def container_delete(
-        self, id: str, *, v: bool = False, force: bool = False, link: bool = False
+        self,
+        id: str,
+        *,
+        v: bool = False,  # noqa: ARG002 - there are no volumes that could outlive it
+        force: bool = False,
+        link: bool = False,
     ) -> None:
         """Remove a container."""
         if link:
             raise InvalidParameter("lamina has no links between containers")
-        await self._finish(remove_container(self._containers, id, force=force, volumes=v))
+        await self._finish(remove_container(self._containers, id, force=force))
 
     async def container_prune(self, *, filters: Filters | None = None) -> ContainerPruneResponse:
         """Remove all containers that do not run."""
@@ -117,7 +122,7 @@ class ContainerOperations:
         for container in prunable(containers.records.catalogue, filters, containers.now()):
             try:
                 size = await containers.written(container)
-                await remove_container(containers, container.id, force=False, volumes=False)
+                await remove_container(containers, container.id, force=False)
             except (Conflict, NotFound):
                 continue  # it was started, or removed, meanwhile
             removed.append(container.id)

@@ -266,6 +266,7 @@ class Monitor:
         for pid, (name, of) in self._pids.items():
             if of is container and name == container.name:
                 os.kill(pid, signal.SIGKILL)
+                thaw(container.cgroup)
                 return
         if not container.deleting:
             container.deleting = True
@@ -306,6 +307,17 @@ def last_error(log: Path, code: int) -> str:
                 if entry.get("level") in {"error", "fatal"}:
                     message = str(entry.get("msg", ""))
     return message or f"the runtime ended with status {code} and without a word"
+
+
+def thaw(cgroup: str) -> None:
+    """Let frozen processes of a control group run: else they could not even die."""
+    if cgroup:
+        for path, word in (
+            (f"/sys/fs/cgroup/freezer{cgroup}/freezer.state", "THAWED"),
+            (f"/sys/fs/cgroup{cgroup}/cgroup.freeze", "0"),
+        ):
+            with suppress(OSError), Path(path).open("r+") as file:
+                file.write(word)
 
 
 def was_out_of_memory(cgroup: str) -> bool:

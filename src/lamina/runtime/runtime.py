@@ -331,7 +331,11 @@ class Runtime:
             place.mkdir(mode=0o700)
             (place / "process.json").write_text(json.dumps(document))
 
-        await asyncio.to_thread(prepare)
+        try:
+            await asyncio.to_thread(prepare)
+        except FileNotFoundError:
+            # It has just ended, and been removed.
+            raise Conflict(f"Container {sandbox.name} is not running") from None
         request: dict[str, Any] = {
             "do": "exec",
             "argv": [*options, *_LOG, "exec", "--detach", *_PID_FILE, "--process=process.json"],

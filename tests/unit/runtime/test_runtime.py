@@ -186,6 +186,14 @@ async def test_what_cannot_be_started(
     assert names(tmp_path / "run/state") == []
 
 
+async def test_what_is_paused_can_be_removed(sandboxes: Sandboxes) -> None:
+    sandbox = await sandboxes.start(shell("sleep 1000"))
+    await sandbox.pause()
+    await sandbox.remove()
+    assert (await sandbox.wait()).code == 137
+    sandbox.close()
+
+
 async def test_names_are_taken_once(sandboxes: Sandboxes, runtime: Runtime) -> None:
     await runtime.start("one", sandboxes.spec(shell("sleep 1000")))
     with pytest.raises(Conflict):
