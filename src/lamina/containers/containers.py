@@ -73,6 +73,12 @@ class Containers:
             found = self._live[container.id] = Live(container.id)
         return found
 
+    async def settled(self) -> None:
+        """Wait until no container is between two states."""
+        for live in list(self._live.values()):
+            async with live.lock:
+                pass
+
     def forget(self, container: Container) -> None:
         """It is gone, for this process too."""
         self._live.pop(container.id, None)
@@ -161,9 +167,17 @@ class Containers:
     # Changing.
 
     async def put(
-        self, container: Container, action: str | None = None, **attributes: str
+        self,
+        container: Container,
+        action: str | None = None,
+        *,
+        durable: bool = True,
+        **attributes: str,
     ) -> Container:
-        """Record what a container is now, with an event if `action` is given."""
+        """Record what a container is now, with an event if `action` is given.
+
+        What a power cut ends anyway need not be `durable`.
+        """
         now = self.now()
 
         def changes() -> Iterable[Change]:
@@ -171,13 +185,15 @@ class Containers:
             if action is not None:
                 yield container_event(container, action, now, **attributes)
 
-        await self.records.change(lambda transaction: transaction.do_all(changes()))
+        await self.records.change(
+            lambda transaction: transaction.do_all(changes()), durable=durable
+        )
         return container
 
     async def tell(self, container: Container, action: str, **attributes: str) -> None:
         """Record an event alone."""
         event = container_event(container, action, self.now(), **attributes)
-        await self.records.change(lambda transaction: transaction.do(event))
+        await self.records.change(lambda transaction: transaction.do(event), durable=False)
 
     async def put_all(
         self, container: Container, happened: Iterable[tuple[str, Mapping[str, str]]]

@@ -4,6 +4,7 @@ import asyncio
 import os
 import secrets
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from lamina.containers.containers import Containers
@@ -45,8 +46,9 @@ async def create_container(
     """
     records, workshop = containers.records, containers.workshop
     catalogue = records.catalogue
-    name = check_name(name) if name else new_name(catalogue.container_names)
-    _check_free(catalogue.container_names, name)
+    if name:
+        name = check_name(name)
+        _check_free(catalogue.container_names, name)
     image = find_image(catalogue, config.image)
     if platform is not None and not platform.matches(image.platform):
         raise ImageNotFound(config.image)
@@ -93,7 +95,7 @@ async def create_container(
     )
     try:
         await _make_files(containers, container, image, points, made)
-        await records.change(lambda transaction: _record(transaction, container))
+        container = await records.change(lambda transaction: _record(transaction, container))
     except BaseException:
         await records.finish(_unmake(containers, container, made))
         raise
@@ -109,12 +111,18 @@ def _check_free(names: Mapping[str, str], name: str) -> None:
         )
 
 
-def _record(transaction: Transaction, container: Container) -> None:
-    _check_free(transaction.catalogue.container_names, container.name)
+def _record(transaction: Transaction, container: Container) -> Container:
+    """Record it, under a name that is made up if it has none."""
+    names = transaction.catalogue.container_names
+    if container.name:
+        _check_free(names, container.name)
+    else:
+        container = replace(container, name=new_name(names))
     if container.image_id not in transaction.catalogue.images:
         raise ImageNotFound(settings_of(container).image)
     transaction.do(PutContainer(container))
     transaction.do(container_event(container, "create", container.created))
+    return container
 
 
 async def _make_files(

@@ -76,6 +76,8 @@ async def start_wanted(containers: Containers) -> None:
 async def close_containers(containers: Containers, seconds: int) -> None:
     """End all that this process runs, with `seconds` for each to do so by itself."""
     containers.closing = True
+    # What is about to start is waited for, to be ended too.
+    await containers.settled()
 
     async def end(container: Container) -> None:
         number = signal_number(settings_of(container).config.stop_signal or "SIGTERM")

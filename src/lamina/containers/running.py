@@ -14,7 +14,7 @@ from lamina.containers.settings import Settings
 from lamina.containers.stored import settings_of, state_of, with_state
 from lamina.dockerfile.signals import SIGNALS, parse_signal
 from lamina.dockerfile.source import DockerfileError
-from lamina.errors import Conflict, InvalidParameter, LaminaError, StartFailed
+from lamina.errors import Conflict, InvalidParameter, LaminaError, StartFailed, Unavailable
 from lamina.records.containers import Container
 from lamina.runtime.runtime import Sandbox
 from lamina.runtime.supervisor import Exit
@@ -52,6 +52,8 @@ async def start_container(containers: Containers, name: str) -> bool:
         if container.status == "running":
             containers.check_ours(container)
             return False
+        if containers.closing:
+            raise Unavailable("the engine is being closed")
         live.delay = 0.0
         await _start(containers, container, live)
     return True
@@ -79,7 +81,7 @@ async def _start(containers: Containers, container: Container, live: Live, **fac
             stopped_by_hand=False,
             **facts,
         )
-        await containers.put(running, "start")
+        await containers.put(running, "start", durable=False)
     except BaseException:
         sandbox.close()
         await asyncio.shield(asyncio.create_task(sandbox.remove()))
@@ -349,7 +351,7 @@ async def pause_container(containers: Containers, name: str) -> None:
             raise Conflict(f"Container {container.id} is already paused")
         await containers.sandbox(container).pause()
         paused = with_state(container, status="paused", process=container.process)
-        await containers.put(paused, "pause")
+        await containers.put(paused, "pause", durable=False)
 
 
 async def unpause_container(containers: Containers, name: str) -> None:
@@ -362,4 +364,4 @@ async def unpause_container(containers: Containers, name: str) -> None:
             raise Conflict(f"Container {container.id} is not paused")
         await containers.sandbox(container).resume()
         going_on = with_state(container, status="running", process=container.process)
-        await containers.put(going_on, "unpause")
+        await containers.put(going_on, "unpause", durable=False)

@@ -96,7 +96,11 @@ class Supervisor:
 
     async def delete(self, name: str) -> None:
         """Kill a container, if it runs, and wait until nothing is left of it."""
-        await self._ask({"do": "delete", "name": name})
+        try:
+            await self._ask({"do": "delete", "name": name})
+        except Unavailable:
+            # The monitor ends with its last container.
+            await asyncio.to_thread(self._process.wait)
 
     async def close(self) -> None:
         """End the monitor, and with it all containers."""
