@@ -144,7 +144,7 @@ class _Build:
         tags = (*request.tags, *(name for one in destinations for name in one.names))
         await ledger.record(self._made, tags=tags, result=result)
         await self._export(result, destinations)
-        declared = declared_names(plan.dockerfile)
+        declared = declared_names(plan)
         if unconsumed := request.unconsumed(declared, plan.arguments.unconsumed):
             names = " ".join(unconsumed)
             await self._text(f"[Warning] One or more build-args [{names}] were not consumed\n")

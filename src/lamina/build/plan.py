@@ -119,10 +119,11 @@ def plan_build(
     return BuildPlan(dockerfile, tuple(stages), step, arguments, problem, problem_step)
 
 
-def declared_names(dockerfile: Dockerfile) -> frozenset[str]:
-    """The arguments that any ARG of the file declares, in a stage that is built or not."""
+def declared_names(plan: BuildPlan) -> frozenset[str]:
+    """The arguments that an ARG declares up to the end of the target, in a stage built or not."""
+    dockerfile = plan.dockerfile
     arguments = [*dockerfile.arguments]
-    for stage in dockerfile.stages:
+    for stage in dockerfile.stages[: plan.target.stage.index + 1]:
         arguments += [one for one in stage.instructions if isinstance(one, Arg)]
     return frozenset(argument.name for one in arguments for argument in one.arguments)
 
