@@ -2,8 +2,8 @@
 
 import asyncio
 import io
-from collections.abc import Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -19,6 +19,7 @@ from lamina.build.flattening import squash, squashed
 from lamina.build.ledger import BuiltImage, Ledger
 from lamina.build.mounts import MountMaker
 from lamina.build.plan import BuildPlan, PlannedStage, declared_names, plan_build
+from lamina.build.remote import RemoteContext, remote_context
 from lamina.build.request import BuildRequest
 from lamina.build.running import Runner
 from lamina.build.source import read_dockerfile
@@ -64,10 +65,12 @@ async def build_image(
     """
     request.epoch  # noqa: B018 - whether it is a time
     check_outputs(request.outputs)
-    async with _context(parts, request, body) as context:
-        dockerfile, ignore = read_dockerfile(context, request.dockerfile)
+    async with _context(parts, request, body, report) as found:
+        context = found.context
+        path = "" if found.is_dockerfile else request.dockerfile
+        dockerfile, ignore = read_dockerfile(context, path)
         if ignore is not None:
-            context = context.without_ignored(ignore)  # noqa: PLW2901
+            context = context.without_ignored(ignore)
         wanted = (request.platform or parts.resources.platform).normalized()
         predefined = platform_arguments(host().normalized(), wanted, stage=request.target)
         arguments = BuildArguments(request.arguments, predefined)
@@ -92,11 +95,16 @@ async def build_image(
         return str(result.id)
 
 
-def _context(
-    parts: BuildParts, request: BuildRequest, body: ByteSource | None
-) -> AbstractAsyncContextManager[BuildContext]:
-    del request
-    return spooled(io.BytesIO() if body is None else body, parts.directory)
+@asynccontextmanager
+async def _context(
+    parts: BuildParts, request: BuildRequest, body: ByteSource | None, report: Report
+) -> AsyncIterator[RemoteContext]:
+    if request.remote:
+        async with remote_context(request.remote, parts.directory, report=report) as found:
+            yield found
+        return
+    async with spooled(io.BytesIO() if body is None else body, parts.directory) as context:
+        yield RemoteContext(context)
 
 
 class _Build:

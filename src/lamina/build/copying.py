@@ -1,27 +1,30 @@
 """COPY, ADD and WORKDIR: what is asked for, hashed for the cache, then made into a layer."""
 
 import hashlib
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from lamina.build.additions import Additions, CopyRules
+from lamina.build.archives import is_archive
 from lamina.build.context import spooled
 from lamina.build.copied_layer import store_additions
 from lamina.build.files import Contents, ContextFiles, Files
+from lamina.build.git import GitSource
 from lamina.build.modes import parse_mode
 from lamina.build.owners import parse_owner
 from lamina.build.picking import Exclusion, Picked, below, hash_of, pick, whole
+from lamina.build.remote import is_remote, remote_file, repository
 from lamina.content.threads import run_to_end
 from lamina.dockerfile.heredoc import Heredoc
 from lamina.dockerfile.instructions import Add, Copy, Transfer
 from lamina.errors import CorruptData, LaminaError, NotFound
-from lamina.layers.compression import PREFIX_SIZE, Compression, detect
 from lamina.layers.index import IndexEntry
-from lamina.layers.tarheader import BLOCK, EntryType, checksum_holds
+from lamina.layers.tarheader import EntryType
 from lamina.layers.view import FileView, Found
+from lamina.progress import Report
 from lamina.records.catalogue import Layer
 from lamina.transfer.incoming import Incoming
 
@@ -57,15 +60,20 @@ class Copier:
         self._coming = coming
         self._scratch = scratch
 
-    async def find(self, instruction: Transfer, files: Files) -> CopyStep:
-        """Find the sources, and hash them. Raises LaminaError in dockerd's words."""
+    async def find(
+        self, instruction: Transfer, files: Files, stack: AsyncExitStack, *, report: Report
+    ) -> CopyStep:
+        """Find the sources, and hash them; what is fetched stays until `stack` is closed.
+
+        Raises LaminaError in dockerd's words.
+        """
         exclusion = Exclusion.of(instruction.exclude) if instruction.exclude else None
-        picked: Sequence[Picked] = ()
+        picked: list[Picked] = []
         if instruction.sources:
-            picked = await run_to_end(lambda: pick(files, instruction.sources, instruction.keyword))
+            picked = await self._pick(instruction, files, stack, report)
         parents = isinstance(instruction, Copy) and instruction.parents
         _check_destination(instruction, len(picked) + len(instruction.files), parents=parents)
-        digest = await self._digest(files, picked, instruction.files, exclusion)
+        digest = await self._digest(picked, instruction.files, exclusion)
         return CopyStep(
             instruction=instruction, picked=tuple(picked), digest=digest, exclusion=exclusion
         )
@@ -78,18 +86,51 @@ class Copier:
             raise NotFound(
                 f'failed to compute cache key: "{source}" not found in {files.name}'
             ) from None
-        return await self._digest(files, picked, (), None)
+        return await self._digest(picked, (), None)
+
+    async def _pick(
+        self, instruction: Transfer, files: Files, stack: AsyncExitStack, report: Report
+    ) -> list[Picked]:
+        if not isinstance(instruction, Add):
+            return await run_to_end(lambda: pick(files, instruction.sources, instruction.keyword))
+        picked = [
+            await self._fetched(instruction, source, stack, report)
+            for source in instruction.sources
+            if is_remote(source)
+        ]
+        local = [source for source in instruction.sources if not is_remote(source)]
+        if local:
+            picked += await run_to_end(lambda: pick(files, local, instruction.keyword))
+        return picked
+
+    async def _fetched(
+        self, instruction: Add, url: str, stack: AsyncExitStack, report: Report
+    ) -> Picked:
+        """What is behind a URL."""
+        checksum = instruction.checksum
+        source = GitSource.parse(url)
+        if source is not None:
+            keep = bool(instruction.keep_git_dir)
+            tree = repository(source, self._scratch, checksum=checksum, keep_git=keep)
+            return whole(ContextFiles(await stack.enter_async_context(tree)))
+        fetched = await stack.enter_async_context(
+            remote_file(url, self._scratch, checksum=checksum, report=report)
+        )
+        files = ContextFiles(fetched.context)
+        [one] = pick(files, (fetched.name,), instruction.keyword)
+        return replace(one, is_remote=True)
 
     async def _digest(
         self,
-        files: Files,
         picked: Sequence[Picked],
         heredocs: Sequence[Heredoc],
         exclusion: Exclusion | None,
     ) -> str:
         async with AsyncExitStack() as stack:
-            contents = await files.open(_entries(picked, exclusion), stack, self._scratch)
-            return await run_to_end(lambda: _digest(picked, heredocs, exclusion, contents))
+            opened: dict[int, Contents] = {}
+            for key, (files, wanted) in _entries(picked, exclusion).items():
+                opened[key] = await files.open(wanted, stack, self._scratch)
+            return await run_to_end(lambda: _digest(picked, heredocs, exclusion, opened))
 
     async def copy(
         self, step: CopyStep, base: Files, *, working_dir: str, now: int, latest: int | None
@@ -158,13 +199,15 @@ class Copier:
     ) -> ContextFiles | None:
         """What is in a local archive that ADD unpacks; None for other files."""
         wanted = instruction.unpack if isinstance(instruction, Add) else False
-        if wanted is False or one.found.entry.type not in (EntryType.REGULAR, EntryType.HARD_LINK):
+        if wanted is None:
+            wanted = not one.is_remote
+        if not wanted or one.found.entry.type not in (EntryType.REGULAR, EntryType.HARD_LINK):
             return None
         entry, layer = one.found.entry, one.found.layer
         contents = await one.files.open({layer: [entry]}, stack, self._scratch)
         pieces = contents[layer].pieces(entry)
         beginning = await run_to_end(lambda: next(pieces, b""))
-        if not _is_archive(beginning):
+        if not is_archive(beginning):
             return None
         try:
             context = await stack.enter_async_context(
@@ -183,16 +226,19 @@ def _check_destination(instruction: Transfer, count: int, *, parents: bool) -> N
         )
 
 
-def _entries(picked: Sequence[Picked], exclusion: Exclusion | None) -> dict[int, list[IndexEntry]]:
-    """Whose contents are to be hashed, by layer."""
-    wanted: dict[int, list[IndexEntry]] = {}
+def _entries(
+    picked: Sequence[Picked], exclusion: Exclusion | None
+) -> dict[int, tuple[Files, dict[int, list[IndexEntry]]]]:
+    """Whose contents are to be hashed: by the identity of the files, then by layer."""
+    wanted: dict[int, tuple[Files, dict[int, list[IndexEntry]]]] = {}
     for one in picked:
+        _, by_layer = wanted.setdefault(id(one.files), (one.files, {}))
         founds = [one.found]
         if one.found.is_directory:
             founds = [found for _, found, _ in below(one, exclusion)]
         for found in founds:
             if found.entry.size:
-                wanted.setdefault(found.layer, []).append(found.entry)
+                by_layer.setdefault(found.layer, []).append(found.entry)
     return wanted
 
 
@@ -200,23 +246,16 @@ def _digest(
     picked: Sequence[Picked],
     heredocs: Sequence[Heredoc],
     exclusion: Exclusion | None,
-    contents: Contents,
+    opened: Mapping[int, Contents],
 ) -> str:
-    def read(found: Found) -> Iterator[bytes]:
-        return contents[found.layer].pieces(found.entry) if found.entry.size else iter(())
+    def read(files: Files, found: Found) -> Iterator[bytes]:
+        return opened[id(files)][found.layer].pieces(found.entry) if found.entry.size else iter(())
 
     digest = hash_of(picked, exclusion, read) if picked else ""
     for heredoc in heredocs:
         text = f"{heredoc.name}\0{heredoc.text}".encode()
         digest = f"{digest}file:{hashlib.sha256(text).hexdigest()}"
     return digest
-
-
-def _is_archive(beginning: bytes) -> bool:
-    if detect(beginning[:PREFIX_SIZE]) is not Compression.PLAIN:
-        return True
-    block = beginning[:BLOCK]
-    return len(block) == BLOCK and any(block) and checksum_holds(block)
 
 
 async def _all(beginning: bytes, pieces: Iterator[bytes]) -> AsyncIterator[bytes]:

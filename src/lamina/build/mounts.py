@@ -6,15 +6,15 @@ import os
 import posixpath
 import shutil
 import stat
-import tempfile
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from lamina.build.agent import forwarded_agent
 from lamina.build.cache_mounts import CacheMounts, CacheWish, Fill
+from lamina.build.scratch import scratch_directory
 from lamina.dockerfile.mounts import Mount, MountType, Sharing
 from lamina.errors import InvalidParameter, LaminaError, NotFound
 from lamina.runtime.spec import Mount as RuntimeMount
@@ -91,15 +91,10 @@ class MountMaker:
                 await work.add_script(*wanted.script)
             yield MadeMounts(tuple(work.mounts), tuple(work.env))
 
-    @asynccontextmanager
-    async def private_directory(self, *, in_memory: bool) -> AsyncIterator[Path]:
+    def private_directory(self, *, in_memory: bool) -> AbstractAsyncContextManager[Path]:
         """A directory that only this user sees into, gone with the context."""
         parent = _MEMORY if in_memory and os.access(_MEMORY, os.W_OK) else self._directory
-        path = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="lamina-build-", dir=parent))
-        try:
-            yield path
-        finally:
-            await asyncio.shield(asyncio.to_thread(shutil.rmtree, path, ignore_errors=True))
+        return scratch_directory(parent)
 
     @asynccontextmanager
     async def unpacked(self, tree: FileTree) -> AsyncIterator[tuple[Path, Path]]:

@@ -2,15 +2,18 @@
 
 import posixpath
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from lamina.build.files import Files
-from lamina.build.hashing import Read, file_hash, joined_hash
+from lamina.build.hashing import file_hash, joined_hash
 from lamina.dockerfile.goglob import CLASS, LITERAL, ONE, tokens
 from lamina.dockerfile.ignore import IgnorePatterns, clean
 from lamina.errors import LaminaError
 from lamina.layers.view import Found
+
+ReadOf = Callable[[Files, Found], Iterator[bytes]]
+"""The content of a file of some files."""
 
 _WILDCARD = re.compile(r"[*?\[\\]")
 
@@ -27,6 +30,8 @@ class Picked:
     asked: str
     found: Found
     pivot: str = ""
+    is_remote: bool = False
+    """It came from a URL, and is what it is: no archive to be unpacked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,17 +127,20 @@ def _expression(component: str) -> str:
     return f"(?s:{''.join(pieces)})"
 
 
-def hash_of(picked: Sequence[Picked], exclusion: Exclusion | None, read: Read) -> str:
+def hash_of(picked: Sequence[Picked], exclusion: Exclusion | None, read: ReadOf) -> str:
     """The hash by which the cache knows what is copied."""
     hashes = [_hash_of_one(one, exclusion, read) for one in picked]
     return hashes[0] if len(hashes) == 1 else joined_hash("multi", hashes)
 
 
-def _hash_of_one(one: Picked, exclusion: Exclusion | None, read: Read) -> str:
+def _hash_of_one(one: Picked, exclusion: Exclusion | None, read: ReadOf) -> str:
+    def contents(found: Found) -> Iterator[bytes]:
+        return read(one.files, found)
+
     if not one.found.is_directory:
-        return f"file:{file_hash(one.path, one.found, read)}"
-    hashes = [file_hash(one.path, one.found, read)] if one.path else []
-    hashes += [file_hash(path, found, read) for path, found, _ in below(one, exclusion)]
+        return f"file:{file_hash(one.path, one.found, contents)}"
+    hashes = [file_hash(one.path, one.found, contents)] if one.path else []
+    hashes += [file_hash(path, found, contents) for path, found, _ in below(one, exclusion)]
     return joined_hash("dir", sorted(hashes))
 
 

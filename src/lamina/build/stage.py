@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -11,7 +12,7 @@ from msgspec.structs import replace
 from lamina.build.cache import SharedSteps, StepCache, StepKey, comparable
 from lamina.build.commands import RunArguments, flag_words, shell_line
 from lamina.build.comments import command_comment, comment_of, overridden
-from lamina.build.copying import Copier
+from lamina.build.copying import Copier, CopyStep
 from lamina.build.files import Files
 from lamina.build.ledger import BuiltImage, Ledger
 from lamina.build.mounts import FileTree, RunMounts
@@ -188,7 +189,13 @@ class StageBuilder:
         expanded = expanded.with_files_expanded(lambda text: in_text.expand(text, variables).text)
         name = expanded.source_from if isinstance(expanded, ins.Copy) else ""
         files = await self._source(name)
-        copied = await self._tools.copier.find(expanded, files)
+        async with AsyncExitStack() as stack:
+            copied = await self._tools.copier.find(
+                expanded, files, stack, report=self._tools.section.tell
+            )
+            await self._copy(copied)
+
+    async def _copy(self, copied: CopyStep) -> None:
         config = self._editor.config
         step = replace(config, cmd=(*self._editor.shell, f"#(nop) {copied.comment}"))
         if await self._take_from_cache(step):

@@ -8,41 +8,24 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Final
 
-import aiohttp
-
 from lamina.content.threads import run_to_end
 from lamina.dockerfile.changes import apply_changes
-from lamina.errors import (
-    Forbidden,
-    InvalidParameter,
-    LaminaError,
-    NotFound,
-    Unauthorized,
-)
 from lamina.oci.config import ContainerConfig, HistoryEntry, ImageConfig
 from lamina.oci.platform import Platform
 from lamina.oci.reference import Reference
 from lamina.oci.timestamp import format_timestamp
-from lamina.progress import LayerProgress, Report, StatusLine
+from lamina.progress import Report, StatusLine
 from lamina.records.changes import PutImage, PutLayer
 from lamina.records.happenings import image_event, put_tag
 from lamina.records.records import Transaction
-from lamina.streams import CHUNK_SIZE, ByteSource, chunks_of
+from lamina.streams import ByteSource, chunks_of
+from lamina.transfer.download import download
 from lamina.transfer.images import image_record
 from lamina.transfer.incoming import Incoming
 from lamina.transfer.layer_intake import LayerIntake, StoredLayer
 from lamina.transfer.resources import Resources
 
 FROM_BODY: Final = "-"
-_CONNECT_TIMEOUT: Final = 30.0
-_STALL_TIMEOUT: Final = 120.0
-_MAX_ERROR_BODY: Final = 1024
-_REMOTE_ERRORS: Final[dict[int, type[LaminaError]]] = {
-    400: InvalidParameter,
-    401: Unauthorized,
-    403: Forbidden,
-    404: NotFound,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +70,7 @@ async def import_image(
     if wanted.source == FROM_BODY:
         chunks = chunks_of(body or io.BytesIO())
     else:
-        chunks = _download(wanted.source, report)
+        chunks = download(wanted.source, report, action="Importing")
     async with resources.incoming() as coming, contextlib.aclosing(chunks):
         layer = await _store_layer(coming, chunks)
         now = resources.now()
@@ -133,46 +116,3 @@ def _record(
     if wanted.name is not None:
         put_tag(transaction, image, wanted.name, target=None, now=now)
     transaction.do(image_event("import", image, actor=image.id, name=str(image.id), time=now))
-
-
-async def _download(url: str, report: Report) -> AsyncGenerator[bytes, None]:
-    """The body of a URL."""
-    timeout = aiohttp.ClientTimeout(
-        total=None, sock_connect=_CONNECT_TIMEOUT, sock_read=_STALL_TIMEOUT
-    )
-    try:
-        async with (
-            aiohttp.ClientSession(timeout=timeout, auto_decompress=False) as session,
-            session.get(url) as response,
-        ):
-            if response.status >= 400:
-                raise await _remote_error(response, url)
-            await report(StatusLine(f"Downloading from {url}"))
-            done = 0
-            async for chunk in response.content.iter_chunked(CHUNK_SIZE):
-                done += len(chunk)
-                await report(LayerProgress("", "Importing", done, response.content_length))
-                yield chunk
-    except aiohttp.NonHttpUrlClientError as error:
-        scheme = url.partition(":")[0]
-        raise LaminaError(f'Get "{url}": unsupported protocol scheme "{scheme}"') from error
-    except aiohttp.InvalidURL as error:
-        raise InvalidParameter(f"invalid URL: {url}") from error
-    except aiohttp.ClientConnectorDNSError as error:
-        raise NotFound(f'Get "{url}": dial tcp: lookup {error.host}: no such host') from error
-    except aiohttp.ClientConnectorError as error:
-        reason = (error.os_error.strerror or str(error)).lower()
-        raise LaminaError(
-            f'Get "{url}": dial tcp {error.host}:{error.port}: connect: {reason}'
-        ) from error
-    except TimeoutError as error:
-        raise LaminaError(f'Get "{url}": timeout') from error
-    except aiohttp.ClientError as error:
-        raise LaminaError(f'Get "{url}": {error}') from error
-
-
-async def _remote_error(response: aiohttp.ClientResponse, url: str) -> LaminaError:
-    body = await response.content.read(_MAX_ERROR_BODY)
-    text = body.decode(errors="replace").strip()
-    message = f"failed to GET {url} with status {response.status} {response.reason}: {text}"
-    return _REMOTE_ERRORS.get(response.status, LaminaError)(message)

@@ -1,0 +1,175 @@
+"""Git repositories as contexts and as sources of ADD: ``url#ref:directory``.
+
+The git program does it, with no configuration, no prompts and only the protocols of networks. A
+repository is a stranger's: no hook of it runs, and no link of it leads to other files than its own.
+"""
+
+import asyncio
+import contextlib
+import os
+import re
+import shutil
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+from urllib.parse import parse_qs
+
+from lamina.build.scratch import scratch_directory
+from lamina.content.threads import run_to_end
+from lamina.errors import InvalidParameter, LaminaError, Unavailable
+from lamina.layers.diff import DiffOptions, upper_tar
+
+_HTTP: Final = re.compile(r"https?://.*\.git/?(?:[#?].*)?")
+_OTHER: Final = re.compile(r"(?:git://|ssh://|git@[\w.-]+:)\S+")
+_GITHUB: Final = "github.com/"
+_COMMIT: Final = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+_QUIET: Final = {
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_CONFIG_GLOBAL": "/dev/null",
+    "GIT_ALLOW_PROTOCOL": "http:https:git:ssh",
+    "GIT_SSH_COMMAND": "ssh -o BatchMode=yes -o StrictHostKeyChecking=accept-new",
+    "HOME": "/nonexistent",
+    "LC_ALL": "C",
+    "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class GitSource:
+    """A repository, what of it (empty: what its HEAD names), and a directory in it."""
+
+    url: str
+    ref: str = ""
+    directory: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> "GitSource | None":
+        """Read a URL, if it is one of a repository. Raises InvalidParameter."""
+        if text.startswith(_GITHUB):
+            text = f"https://{text}"
+            if not text.partition("#")[0].endswith(".git"):
+                before, hash_sign, after = text.partition("#")
+                text = f"{before}.git{hash_sign}{after}"
+        if not (_HTTP.fullmatch(text) or _OTHER.fullmatch(text)):
+            return None
+        before, _, fragment = text.partition("#")
+        ref, _, directory = fragment.partition(":")
+        url, _, query = before.partition("?")
+        asked = {name: values[-1] for name, values in parse_qs(query).items()}
+        for name in asked:
+            if name not in {"ref", "branch", "tag", "subdir"}:
+                raise InvalidParameter(f"unexpected query {name!r} in {text}")
+        ref = ref or asked.get("ref") or asked.get("branch") or asked.get("tag") or ""
+        directory = directory or asked.get("subdir", "")
+        if ref.startswith("-") or any(char.isspace() for char in ref):
+            raise InvalidParameter(f"invalid refspec: {ref}")
+        return cls(url, ref, directory)
+
+
+@dataclass(frozen=True, slots=True)
+class Checkout:
+    """A working tree: the files of `directory` and what commit they are of."""
+
+    root: Path
+    directory: str
+    commit: str
+
+    def tar(self) -> Iterator[bytes]:
+        """A tar of the files, which belong to root; for a worker thread."""
+        descriptor = _opened(self.root, self.directory)
+        try:
+            yield from upper_tar(descriptor, DiffOptions(owner=lambda _uid, _gid: (0, 0)))
+        finally:
+            os.close(descriptor)
+
+
+@asynccontextmanager
+async def checked_out(
+    source: GitSource, parent: Path, *, keep_git: bool = False
+) -> AsyncIterator[Checkout]:
+    """The files of a repository, in a temporary directory below `parent`.
+
+    Raises LaminaError in git's words, Unavailable where there is no git.
+    """
+    async with scratch_directory(parent) as root:
+        await _git(root, "init", "--quiet")
+        await _git(root, "remote", "add", "origin", source.url)
+        await _fetch(root, source.ref or "HEAD")
+        await _git(root, "checkout", "--quiet", "--detach", "FETCH_HEAD")
+        with contextlib.suppress(FileNotFoundError):
+            if (root / ".gitmodules").lstat():
+                await _git(
+                    root, "submodule", "update", "--init", "--recursive", "--depth=1", "--quiet"
+                )
+        commit = (await _git(root, "rev-parse", "HEAD")).strip()
+        if not keep_git:
+            await run_to_end(lambda: _without_git(root))
+        yield Checkout(root, source.directory.strip("/"), commit)
+
+
+async def _fetch(root: Path, ref: str) -> None:
+    """Fetch one commit; all of them where the server does not give single ones."""
+    try:
+        await _git(root, "fetch", "--quiet", "--depth=1", "origin", ref)
+    except LaminaError:
+        if not _COMMIT.fullmatch(ref):
+            raise
+        await _git(root, "fetch", "--quiet", "--tags", "origin", "+refs/heads/*:refs/heads/*")
+        await _git(root, "fetch", "--quiet", ".", ref)
+
+
+async def _git(root: Path, *arguments: str) -> str:
+    settings = ("-c", "core.hooksPath=/dev/null", "-c", "protocol.ext.allow=never")
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *("git", "-C", str(root), *settings, *arguments),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env=_QUIET,
+        )
+    except FileNotFoundError as error:
+        raise Unavailable("git is needed for this, and is not installed") from error
+    try:
+        output, errors = await process.communicate()
+    except asyncio.CancelledError:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+        raise
+    if process.returncode:
+        text = errors.decode(errors="replace").strip()
+        raise LaminaError(f"error fetching: {text}: exit status {process.returncode}")
+    return output.decode(errors="replace")
+
+
+def _without_git(root: Path) -> None:
+    for path in [root / ".git", *root.rglob(".git")]:
+        if path.is_symlink() or path.is_file():
+            path.unlink()
+        elif path.is_dir():
+            shutil.rmtree(path)
+
+
+def _opened(root: Path, directory: str) -> int:
+    """The descriptor of a directory below `root`; no link on the way is followed."""
+    descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    for part in directory.split("/"):
+        if part in {"", "."}:
+            continue
+        try:
+            if part == "..":
+                raise FileNotFoundError
+            flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+            below = os.open(part, flags, dir_fd=descriptor)
+        except OSError as error:
+            raise LaminaError(
+                f"error setting git context, {directory!r} not within git root"
+            ) from error
+        finally:
+            os.close(descriptor)
+        descriptor = below
+    return descriptor

@@ -1,0 +1,165 @@
+"""What a build takes from elsewhere: its context by URL, and the URLs of ADD."""
+
+import posixpath
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import BinaryIO, Final
+from urllib.parse import unquote, urlsplit
+
+from lamina.build.archives import is_archive
+from lamina.build.context import BuildContext, spooled
+from lamina.build.git import Checkout, GitSource, checked_out
+from lamina.content.threads import run_to_end
+from lamina.dockerfile.source import MAX_DOCKERFILE_SIZE
+from lamina.errors import DigestMismatch, InvalidParameter, LaminaError
+from lamina.layers.tarwriter import END, header_bytes, padding
+from lamina.oci.digest import Digest
+from lamina.progress import Report
+from lamina.streams import CHUNK_SIZE
+from lamina.transfer.download import download
+
+_SCHEMES: Final = ("http://", "https://")
+_DOCKERFILE: Final = "Dockerfile"
+_SECOND: Final = 1_000_000_000
+
+
+def is_remote(source: str) -> bool:
+    """Whether a source of ADD is not a path of the context."""
+    return source.startswith(_SCHEMES) or GitSource.parse(source) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteContext:
+    """A context from elsewhere; `is_dockerfile`: it is nothing but a Dockerfile."""
+
+    context: BuildContext
+    is_dockerfile: bool = False
+
+
+@asynccontextmanager
+async def remote_context(
+    remote: str, directory: Path, *, report: Report
+) -> AsyncIterator[RemoteContext]:
+    """The context behind a URL: of a git repository, an archive, or a Dockerfile.
+
+    Raises LaminaError for what is no URL, or leads to nothing.
+    """
+    source = GitSource.parse(remote)
+    if source is not None:
+        async with (
+            checked_out(source, directory) as checkout,
+            spooled(_threaded(checkout.tar()), directory) as context,
+        ):
+            yield RemoteContext(context)
+        return
+    if not remote.startswith(_SCHEMES):
+        raise LaminaError(f"remoteURL ({remote}) could not be recognized as URL")
+    with tempfile.TemporaryFile(dir=directory) as file:
+        await _fetch(remote, file, report, action="Downloading context")
+        beginning = await run_to_end(lambda: _read_at(file, 0, CHUNK_SIZE))
+        is_dockerfile = not is_archive(beginning)
+        tar = _read_all(file)
+        if is_dockerfile:
+            if file.tell() > MAX_DOCKERFILE_SIZE:
+                raise InvalidParameter(f"{remote} is no archive, and too large for a Dockerfile")
+            tar = _packed(_DOCKERFILE, file, mtime_ns=0)
+        async with spooled(_threaded(tar), directory) as context:
+            yield RemoteContext(context, is_dockerfile)
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteFile:
+    """A file that was downloaded, as the only one of a context."""
+
+    context: BuildContext
+    name: str
+
+
+@asynccontextmanager
+async def remote_file(
+    url: str, directory: Path, *, checksum: str, report: Report
+) -> AsyncIterator[RemoteFile]:
+    """The file behind a URL of ADD. Raises InvalidParameter, DigestMismatch, LaminaError."""
+    name = posixpath.basename(unquote(urlsplit(url).path)) or "download"
+    expected = Digest.parse(checksum) if checksum else None
+    with tempfile.TemporaryFile(dir=directory) as file:
+        headers = await _fetch(url, file, report, action="Downloading")
+        if expected is not None:
+            await run_to_end(lambda: _verify(file, expected))
+        tar = _packed(name, file, mtime_ns=_modified(headers), mode=0o600)
+        async with spooled(_threaded(tar), directory) as context:
+            yield RemoteFile(context, name)
+
+
+@asynccontextmanager
+async def repository(
+    source: GitSource, directory: Path, *, checksum: str, keep_git: bool
+) -> AsyncIterator[BuildContext]:
+    """The files of a repository of ADD. Raises LaminaError."""
+    async with checked_out(source, directory, keep_git=keep_git) as checkout:
+        _check_commit(checkout, checksum)
+        async with spooled(_threaded(checkout.tar()), directory) as context:
+            yield context
+
+
+def _check_commit(checkout: Checkout, checksum: str) -> None:
+    wanted = checksum.removeprefix("sha1:").removeprefix("sha256:")
+    if wanted and not checkout.commit.startswith(wanted):
+        raise LaminaError(f"expected checksum to match {checksum}, got {checkout.commit}")
+
+
+async def _fetch(url: str, file: BinaryIO, report: Report, *, action: str) -> dict[str, str]:
+    headers: dict[str, str] = {}
+    chunks = download(url, report, action=action, headers=headers, announce=False)
+    async with aclosing(chunks):
+        async for chunk in chunks:
+            await run_to_end(lambda data=chunk: file.write(data))  # type: ignore[misc]
+    await run_to_end(file.flush)
+    return {name.lower(): value for name, value in headers.items()}
+
+
+def _modified(headers: dict[str, str]) -> int:
+    """When the server says that the file was changed, in unix nanoseconds; 0 if it does not."""
+    try:
+        moment = parsedate_to_datetime(headers.get("last-modified", ""))
+    except ValueError:
+        return 0
+    return max(0, int(moment.timestamp())) * _SECOND
+
+
+def _verify(file: BinaryIO, expected: Digest) -> None:
+    hasher = expected.hasher()
+    for piece in _read_all(file):
+        hasher.update(piece)
+    actual = Digest.from_hasher(hasher)
+    if actual != expected:
+        raise DigestMismatch(expected, actual)
+
+
+def _packed(name: str, file: BinaryIO, *, mtime_ns: int, mode: int = 0o644) -> Iterator[bytes]:
+    size = file.seek(0, 2)
+    yield header_bytes(name, size=size, mode=mode, mtime_ns=mtime_ns)
+    yield from _read_all(file)
+    yield padding(size)
+    yield END
+
+
+def _read_at(file: BinaryIO, offset: int, size: int) -> bytes:
+    file.seek(offset)
+    return file.read(size)
+
+
+def _read_all(file: BinaryIO) -> Iterator[bytes]:
+    file.seek(0)
+    while piece := file.read(CHUNK_SIZE):
+        yield piece
+
+
+async def _threaded(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
+    """Pieces that are made in a worker thread."""
+    while piece := await run_to_end(lambda: next(pieces, b"")):
+        yield piece

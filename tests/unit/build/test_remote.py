@@ -1,0 +1,195 @@
+"""Contexts and files that come by URL, from servers on this machine."""
+
+import hashlib
+import http.server
+import os
+import socket
+import subprocess
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lamina.build.git import GitSource
+from lamina.engine import Engine
+from lamina.errors import DigestMismatch, InvalidParameter, LaminaError, NotFound
+from tests.real.images import gzipped, tar_of, write_tree
+from tests.real.process import Background
+from tests.real.programs import require
+from tests.unit.build.builds import build, layers
+
+DOCKERFILE = b"FROM busybox\nCOPY a /\n"
+MODIFIED = 1_600_000_000
+
+
+@pytest.fixture
+def web(tmp_path: Path) -> Iterator[tuple[Path, str]]:
+    """A directory, and the URL under which it is served."""
+    directory = tmp_path / "web"
+    directory.mkdir()
+
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def __init__(self, *args: object) -> None:
+            super().__init__(*args, directory=str(directory))  # type: ignore[arg-type]
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield directory, f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def git(directory: Path, *arguments: str) -> str:
+    settings = {
+        "GIT_CONFIG_GLOBAL": "/dev/null",
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "HOME": "/nonexistent",
+    }
+    identity = ("-c", "user.name=a", "-c", "user.email=a@example.com")
+    done = subprocess.run(
+        [require("git"), *identity, "-C", str(directory), *arguments],
+        check=True,
+        capture_output=True,
+        text=True,
+        env={"PATH": os.environ["PATH"], **settings},
+    )
+    return done.stdout.strip()
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Iterator[tuple[Path, str]]:
+    """A repository with a branch and a directory, and the URL under which it is served."""
+    base = tmp_path / "git"
+    work = write_tree({"Dockerfile": DOCKERFILE, "a": b"1"}, base / "repo.git")
+    git(work, "init", "--quiet", "--initial-branch=main")
+    git(work, "add", ".")
+    git(work, "commit", "--quiet", "-m", "one")
+    git(work, "checkout", "--quiet", "-b", "other")
+    write_tree({"sub/Dockerfile": DOCKERFILE, "sub/a": b"22"}, work)
+    (work / "out").symlink_to("/")
+    git(work, "add", ".")
+    git(work, "commit", "--quiet", "-m", "two")
+    git(work, "checkout", "--quiet", "main")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    program = [require("git"), "daemon", "--export-all", f"--base-path={base}"]
+    server = Background(
+        [*program, "--listen=127.0.0.1", f"--port={port}", "--reuseaddr", str(base)],
+        log=tmp_path / "git.log",
+    )
+
+    def answers() -> bool:
+        with socket.socket() as client:
+            return client.connect_ex(("127.0.0.1", port)) == 0
+
+    server.wait_ready(answers)
+    yield work, f"git://127.0.0.1:{port}/repo.git"
+    server.stop()
+
+
+async def size_of_a(engine: Engine, image: str) -> int:
+    return (await layers(engine, image))[-1]["a"].size
+
+
+async def test_a_context_by_url(engine: Engine, web: tuple[Path, str]) -> None:
+    directory, url = web
+    tar = tar_of({"Dockerfile": DOCKERFILE, "a": b"123", "x/Other": DOCKERFILE})
+    for name, content in {"c.tar": tar, "c.tgz": gzipped(tar)}.items():
+        (directory / name).write_bytes(content)
+        assert await size_of_a(engine, await engine.image_build(remote=f"{url}/{name}")) == 3
+    image = await engine.image_build(remote=f"{url}/c.tar", dockerfile="x/Other")
+    assert await size_of_a(engine, image) == 3
+
+
+async def test_a_dockerfile_by_url(engine: Engine, web: tuple[Path, str]) -> None:
+    directory, url = web
+    (directory / "file.txt").write_bytes(b"FROM busybox\nENV a=b\n")
+    image = await engine.image_build(remote=f"{url}/file.txt", dockerfile="ignored")
+    config = (await engine.image_inspect(image)).config
+    assert config is not None
+    assert config.env == ("PATH=/bin", "a=b")
+
+
+async def test_a_context_that_is_not_there(engine: Engine, web: tuple[Path, str]) -> None:
+    with pytest.raises(NotFound, match="with status 404"):
+        await engine.image_build(remote=f"{web[1]}/nope")
+    with pytest.raises(LaminaError, match=r"remoteURL \(nope\) could not be recognized as URL"):
+        await engine.image_build(remote="nope")
+
+
+async def test_a_repository(engine: Engine, repository: tuple[Path, str]) -> None:
+    work, url = repository
+    commit = git(work, "rev-parse", "main")
+    for remote in (url, f"{url}#main", f"{url}#{commit}"):
+        assert await size_of_a(engine, await engine.image_build(remote=remote)) == 1
+    assert await size_of_a(engine, await engine.image_build(remote=f"{url}#other:sub")) == 2
+
+
+@pytest.mark.parametrize("fragment", ["nope", "other:nope", "other:out", "other:../x"])
+async def test_what_a_repository_has_not(
+    engine: Engine, repository: tuple[Path, str], fragment: str
+) -> None:
+    with pytest.raises(LaminaError):
+        await engine.image_build(remote=f"{repository[1]}#{fragment}")
+
+
+async def test_add_of_a_repository(engine: Engine, repository: tuple[Path, str]) -> None:
+    work, url = repository
+    image = await build(engine, f"FROM busybox\nADD {url}#other:sub /r/")
+    assert set((await layers(engine, image))[-1]) == {"r", "r/Dockerfile", "r/a"}
+    image = await build(engine, f"FROM busybox\nADD --keep-git-dir=true {url} /r/")
+    assert "r/.git" in (await layers(engine, image))[-1]
+    commit = git(work, "rev-parse", "main")
+    await build(engine, f"FROM busybox\nADD --checksum={commit} {url}#main /r/")
+    with pytest.raises(LaminaError, match="expected checksum to match"):
+        await build(engine, f"FROM busybox\nADD --checksum={'0' * 40} {url}#main /r/")
+
+
+async def test_add_of_a_url(engine: Engine, web: tuple[Path, str]) -> None:
+    directory, url = web
+    (directory / "f.tar").write_bytes(tar_of({"in": b"1"}))
+    os.utime(directory / "f.tar", (MODIFIED, MODIFIED))
+    digest = f"sha256:{hashlib.sha256((directory / 'f.tar').read_bytes()).hexdigest()}"
+    image = await build(
+        engine,
+        f"FROM busybox\nADD {url}/f.tar /d/\nADD --checksum={digest} {url}/f.tar /e\n"
+        f"ADD --unpack=true {url}/f.tar /u",
+    )
+    first, second, third = (await layers(engine, image))[-3:]
+    assert set(first) == {"d", "d/f.tar"}
+    assert (first["d/f.tar"].mode, first["d/f.tar"].mtime) == (0o600, MODIFIED)
+    assert set(second) == {"e"}
+    assert set(third) == {"u", "u/in"}
+    with pytest.raises(DigestMismatch):
+        await build(engine, f"FROM busybox\nADD --checksum=sha256:{'0' * 64} {url}/f.tar /e")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("https://x.y/a.git", GitSource("https://x.y/a.git")),
+        ("https://x.y/a.git#v1:d/e", GitSource("https://x.y/a.git", "v1", "d/e")),
+        ("https://x.y/a.git#:d", GitSource("https://x.y/a.git", "", "d")),
+        ("https://x.y/a.git?branch=b&subdir=d", GitSource("https://x.y/a.git", "b", "d")),
+        ("git@github.com:a/b#c", GitSource("git@github.com:a/b", "c")),
+        ("github.com/a/b#c", GitSource("https://github.com/a/b.git", "c")),
+        ("ssh://git@x/a", GitSource("ssh://git@x/a")),
+        ("https://x.y/a.tar", None),
+        ("a/b.git", None),
+    ],
+)
+def test_urls_of_repositories(text: str, expected: GitSource | None) -> None:
+    assert GitSource.parse(text) == expected
+
+
+@pytest.mark.parametrize("text", ["git://x/a#--upload-pack=x", "https://x.y/a.git?x=1"])
+def test_urls_that_are_refused(text: str) -> None:
+    with pytest.raises(InvalidParameter):
+        GitSource.parse(text)
