@@ -94,6 +94,7 @@ def main() -> int:
                 runs=options.runs,
                 titles=names,
                 tools=None if options.noise else others,
+                warm_up=not options.quick,
             ):
                 results.append(result)
                 show(cells(result))

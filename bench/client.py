@@ -4,9 +4,12 @@ Everything it does costs both engines the same, and makes the faster one look sl
 requests are encoded beforehand, bodies go out by sendfile and come in through one buffer, unparsed.
 """
 
+import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from tests.real.rawhttp import Connection, Response
 
@@ -97,6 +100,21 @@ class BenchClient:
     def ask(self, method: str, target: str) -> Response:
         """An ordinary request whose body has yet to be read."""
         return self._connection.request(method, target)
+
+    def do_json(self, method: str, target: str, value: object = None) -> Any:  # noqa: ANN401
+        """A request with a JSON body, or none, that must succeed; returns the JSON it gives."""
+        body = b"" if value is None else json.dumps(value).encode()
+        headers = {"Content-Type": "application/json"}
+        answer = self._connection.request(method, target, headers=headers, body=body)
+        if not 200 <= answer.status < 300:
+            raise UnexpectedAnswerError(method, target, answer.status, answer.read()[:500])
+        return answer.json()
+
+    @contextmanager
+    def waiting(self, target: str) -> Iterator[Response]:
+        """POST what is answered later, on a connection of its own; its head has come already."""
+        with Connection(self._socket, timeout=600) as connection:
+            yield connection.request("POST", target, body=b"")
 
     def do(self, method: str, target: str) -> bytes:
         """A request that must succeed; returns its body."""

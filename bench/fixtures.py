@@ -13,17 +13,16 @@ import random
 import shutil
 import subprocess
 import tarfile
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from bench.contexts import BASE, EPOCH, MIB, PYTHON, Context, ContextSizes, make_contexts
+from tests.real.images import busybox_rootfs
 from tests.real.programs import require
 
 VERSION = "1"
 """Part of the file names: raised when what is generated changes."""
-
-EPOCH = 1_700_000_000
-MIB = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -37,6 +36,9 @@ class Sizes:
     parallel: int = 4
     large_layers: int = 4
     large_layer_bytes: int = 1 << 30
+    runs: int = 10
+    commit_bytes: int = 50 * MIB
+    contexts: ContextSizes = field(default_factory=ContextSizes)
 
 
 FULL = Sizes()
@@ -47,12 +49,18 @@ QUICK = Sizes(
     dangling=10,
     parallel=2,
     large_layer_bytes=8 * MIB,
+    runs=2,
+    commit_bytes=2 * MIB,
+    contexts=ContextSizes(metadata=6, files=200, large=4 * MIB, runs=3, sleep=0.1),
 )
 
 
 @dataclass(frozen=True)
 class Fixtures:
-    """Paths of the archives. `base` says what the big image consists of."""
+    """Paths of the archives. `base` says what the big image consists of.
+
+    `small` is busybox alone; `bases` are what `contexts` are built on.
+    """
 
     big: Path
     rootfs: Path
@@ -60,6 +68,9 @@ class Fixtures:
     many: Path
     dangling: Path
     large: Path
+    small: Path
+    bases: tuple[Path, ...]
+    contexts: Mapping[str, Context]
     base: str
     sizes: Sizes
 
@@ -87,8 +98,42 @@ def make_fixtures(work: Path, sizes: Sizes) -> Fixtures:
     large = kept / "large.tar"
     if not large.exists():
         _make_large(kept, large, sizes)
+    small, python = kept / "small.tar", kept / "python.tar"
+    if not small.exists():
+        _docker_archive(small, [_busybox_layer(kept)], BASE)
     base = note.read_text()
-    return Fixtures(big, rootfs, tuple(parallel), many, dangling, large, base, sizes)
+    if base.startswith("Debian") and not python.exists():
+        _make_python(kept, python)
+    bases = [path for path in (small, python) if path.exists()]
+    contexts = make_contexts(kept / "contexts", sizes.contexts, has_python=python.exists())
+    return Fixtures(
+        big=big,
+        rootfs=rootfs,
+        parallel=tuple(parallel),
+        many=many,
+        dangling=dangling,
+        large=large,
+        small=small,
+        bases=tuple(bases),
+        contexts=contexts,
+        base=base,
+        sizes=sizes,
+    )
+
+
+def _busybox_layer(kept: Path) -> Path:
+    layer = kept / "busybox.tar"
+    layer.write_bytes(busybox_rootfs())
+    return layer
+
+
+def _make_python(kept: Path, target: Path) -> None:
+    """A Debian with Python, to build on."""
+    layer = kept / "python-layer.tar"
+    packages = "python3,python3-pip,python3-venv"
+    if _debian_layer(kept / "debian", layer, f"--include={packages}") is not None:
+        _docker_archive(target, [layer], PYTHON)
+        layer.unlink()
 
 
 def _make_large(kept: Path, target: Path, sizes: Sizes) -> None:
@@ -111,20 +156,22 @@ def _make_big(kept: Path, big: Path, rootfs: Path, sizes: Sizes) -> str:
         base = "Debian 12 minbase (debootstrap) and generated files"
     left = max(MIB, sizes.image_bytes - lower.stat().st_size)
     _generate_layer(upper, left, max(1, sizes.image_entries - entries), seed=2)
-    _docker_archive(big, [lower, upper], "bench/big:1")
+    # Debian has programs of its own to run.
+    programs = [] if base.startswith("Debian") else [_busybox_layer(kept)]
+    _docker_archive(big, [*programs, lower, upper], "bench/big:1")
     _concatenate(lower, upper, rootfs)
     lower.unlink()
     upper.unlink()
     return base
 
 
-def _debian_layer(tree: Path, target: Path) -> int | None:
+def _debian_layer(tree: Path, target: Path, *options: str) -> int | None:
     """Pack a minimal Debian; returns its number of entries, None where that cannot be had."""
     if os.geteuid() != 0:
         return None
     shutil.rmtree(tree, ignore_errors=True)
     done = subprocess.run(
-        [require("debootstrap"), "--variant=minbase", "bookworm", str(tree)],
+        [require("debootstrap"), "--variant=minbase", *options, "bookworm", str(tree)],
         capture_output=True,
         check=False,
         timeout=1200,

@@ -80,6 +80,7 @@ def measure(
     runs: int,
     titles: Mapping[str, str],
     tools: Tools | None = None,
+    warm_up: bool = True,
 ) -> Sequence[Result]:
     """One round of warming up, then `runs` rounds: dockerd, Lamina, dockerd, Lamina, …
 
@@ -89,7 +90,7 @@ def measure(
     samples: list[dict[str, list[float]]] = [
         {row.key: [] for row in scenario.rows} for _ in engines
     ]
-    for number in range(min(runs, scenario.most_runs) + 1):
+    for number in range(0 if warm_up else 1, min(runs, scenario.most_runs) + 1):
         for engine, collected in zip(engines, samples, strict=True):
             values = scenario.run(engine, fixtures)
             if number > 0:

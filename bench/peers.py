@@ -54,9 +54,17 @@ class Tools:
     def podman(self, *arguments: str) -> None:
         """Run podman. Raises CalledProcessError."""
         root, state = self._storage
-        self._run(
-            "podman", f"--root={root}", f"--runroot={state}", "--storage-driver=overlay", *arguments
-        )
+        options = ("--storage-driver=overlay", "--runtime=runc")
+        self._run("podman", f"--root={root}", f"--runroot={state}", *options, *arguments)
+
+    def podman_run(self, *arguments: str) -> None:
+        """Run a container by podman, with limits that need no more privileges than dockerd's."""
+        limits = ("--ulimit=nofile=1024:1024", "--ulimit=nproc=1024:1024")
+        self.podman("run", "--network=none", *limits, *arguments)
+
+    def podman_build(self, *arguments: str) -> None:
+        """Build by podman."""
+        self.podman("build", "--quiet", "--network=none", *arguments)
 
     def skopeo_copy(self, source: str, destination: str) -> None:
         """Copy from or to a registry of the benchmark. Raises CalledProcessError."""

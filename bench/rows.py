@@ -2,12 +2,19 @@
 
 from collections.abc import Mapping
 
+from bench.build_rows import BUILDS
+from bench.container_rows import CONTAINERS
 from bench.fixtures import Fixtures
 from bench.image_rows import IMAGES
 from bench.registry_rows import REGISTRIES
 from bench.scenario import Scenario
 
-SECTIONS: Mapping[str, tuple[Scenario, ...]] = {"images": IMAGES, "registries": REGISTRIES}
+SECTIONS: Mapping[str, tuple[Scenario, ...]] = {
+    "images": IMAGES,
+    "registries": REGISTRIES,
+    "containers": CONTAINERS,
+    "builds": BUILDS,
+}
 
 
 def titles(fixtures: Fixtures) -> Mapping[str, str]:
@@ -21,6 +28,11 @@ def titles(fixtures: Fixtures) -> Mapping[str, str]:
         "parallel": sizes.parallel,
         "large_layers": sizes.large_layers,
         "large_mb": sizes.large_layer_bytes >> 20,
+        "commit_mb": sizes.commit_bytes >> 20,
+        "metadata": sizes.contexts.metadata,
+        "files": sizes.contexts.files,
+        "copy_mb": sizes.contexts.large >> 20,
+        "build_runs": sizes.contexts.runs,
     }
     return {
         row.key: row.title.format(**values)

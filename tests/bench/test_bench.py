@@ -95,5 +95,17 @@ def test_the_table_replaces_the_last_one(tmp_path: Path) -> None:
 
 
 def test_titles_name_the_sizes() -> None:
-    made = Fixtures(ROOT, ROOT, (), ROOT, ROOT, ROOT, "", FULL)
+    made = Fixtures(
+        big=ROOT,
+        rootfs=ROOT,
+        parallel=(),
+        many=ROOT,
+        dangling=ROOT,
+        large=ROOT,
+        small=ROOT,
+        bases=(),
+        contexts={},
+        base="",
+        sizes=FULL,
+    )
     assert titles(made)["load"] == "load a 500 MB image of 25,000 entries"
