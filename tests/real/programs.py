@@ -18,6 +18,7 @@ PACKAGES = {
     "podman": "podman",
     "runc": "runc",
     "skopeo": "skopeo",
+    "slirp4netns": "slirp4netns",
     "umoci": "umoci",
 }
 

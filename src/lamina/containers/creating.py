@@ -63,7 +63,7 @@ async def create_container(
         unified=runtime.machine.unified_cgroups,
     )
     container_limits(host)
-    bridge = await runtime.bridge() is not None
+    bridge = runtime.bridge() is not None
 
     others = {
         other: settings_of(containers.find(other)).mounts

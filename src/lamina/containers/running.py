@@ -98,7 +98,7 @@ async def _sandbox(containers: Containers, container: Container, settings: Setti
         mounted,
         runtime.machine,
         process_of=lambda other: _process_of(containers, other),
-        bridge=await runtime.bridge() is not None,
+        bridge=runtime.bridge() is not None,
     )
     return await runtime.start(container.id, spec, stdin=settings.config.open_stdin)
 

@@ -234,7 +234,7 @@ def warnings_about(host: HostConfig, *, bridge: bool) -> list[str]:
     if host.network_mode in {"", "default", "bridge"} and not bridge:
         found.append(
             "No program for container networks is installed, so the container has a loopback"
-            " device only: install slirp4netns or passt, or use the network mode host."
+            " device only: install slirp4netns, or use the network mode host."
         )
     if host.oom_kill_disable is not None and host.oom_kill_disable and not host.memory:
         found.append(

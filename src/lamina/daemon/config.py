@@ -26,7 +26,8 @@ value counts unless the same is given on the command line.
 ``debug``
     true is ``log-level = "debug"``.
 ``shutdown-timeout``
-    Seconds for which requests may go on when the daemon is told to stop. Default: 15.
+    Seconds for which requests may go on when the daemon is told to stop, and containers have to end
+    by themselves. Default: 15.
 
 ``insecure-registries``
     List of registries (``host:port``) and networks (CIDR) whose certificates are not checked, and
@@ -51,6 +52,11 @@ value counts unless the same is given on the command line.
     Table as dockerd has it: ``gc.defaultKeepStorage`` (``10GB``, ``512MB``, bytes) is what the
     contents of cache mounts may take when a build has ended, unless ``gc.enabled`` is false;
     ``entitlements.security-insecure`` allows ``RUN --security=insecure``.
+``snapshot-driver``
+    How root filesystems are kept: ``overlay``, ``overlay-userns`` or ``native``. Default: the
+    first that works.
+``runtime``
+    The OCI runtime, by name or path. Default: the first of runc, crun and youki that works.
 ``search-index``
     URL that is searched for images of Docker Hub. Default: ``https://index.docker.io``.
 
@@ -69,6 +75,7 @@ from typing import Any, Literal
 from lamina.api.access_log import LogFormat
 from lamina.api.listening import TlsFiles
 from lamina.errors import InvalidParameter
+from lamina.snapshots.choice import DRIVERS
 
 LogLevel = Literal["debug", "info", "warn", "error"]
 LayerCompression = Literal["gzip", "zstd"]
@@ -182,6 +189,8 @@ class DaemonConfig:
     proxies: Mapping[str, str] = field(default_factory=dict)
     layer_compression: LayerCompression = "gzip"
     builder: BuilderConfig = BuilderConfig()
+    snapshot_driver: str | None = None
+    runtime: str | None = None
     search_index: str = "https://index.docker.io"
     ignored: tuple[str, ...] = ()
 
@@ -309,6 +318,12 @@ def _compression(value: object) -> str:
     return str(value)
 
 
+def _driver(value: object) -> str:
+    if value not in DRIVERS:
+        raise ValueError(f"expected one of {', '.join(DRIVERS)}")
+    return str(value)
+
+
 def _builder(value: object) -> BuilderConfig:
     table = _known(value, "gc", "entitlements")
     gc = _known(table.get("gc", {}), "enabled", "defaultKeepStorage")
@@ -375,5 +390,7 @@ _KEYS: dict[str, tuple[str, Callable[[object], Any]]] = {
     "proxies": ("proxies", _proxies),
     "layer-compression": ("layer_compression", _compression),
     "builder": ("builder", _builder),
+    "snapshot-driver": ("snapshot_driver", _driver),
+    "runtime": ("runtime", _text),
     "search-index": ("search_index", _text),
 }

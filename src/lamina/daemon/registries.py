@@ -56,6 +56,8 @@ async def open_engine(
         max_downloads=config.max_concurrent_downloads,
         max_uploads=config.max_concurrent_uploads,
         layer_compression=Compression(config.layer_compression),
+        snapshot_driver=config.snapshot_driver,
+        runtime=config.runtime,
         build_cache_limit=config.builder.keep_storage,
         insecure_builds=config.builder.insecure,
     ) as engine:

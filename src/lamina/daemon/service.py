@@ -8,7 +8,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
 from lamina import __version__
 from lamina.api.access_log import AccessLog
@@ -28,10 +28,11 @@ async def serve(
     environ: Mapping[str, str],
     stop: asyncio.Event,
     access_log: AccessLog | None = None,
+    end_containers: Callable[[], Awaitable[None]] | None = None,
 ) -> None:
     """Serve `engine` on the addresses of `config` until `stop` is set, then end gracefully.
 
-    Raises CannotListen.
+    `end_containers` is called while requests that wait for containers still go on. CannotListen.
     """
     async with _listening(config, environ) as listeners:
         server = Server(engine, version=__version__, log=log, access_log=access_log)
@@ -45,6 +46,8 @@ async def serve(
         finally:
             _tell_systemd(environ, "STOPPING=1")
             log.info("stopping")
+            if end_containers is not None:
+                await end_containers()
             await server.stop(timeout=config.shutdown_timeout)
 
 
@@ -89,7 +92,16 @@ async def run(config: DaemonConfig, *, environ: Mapping[str, str]) -> None:
         # What is there now stays: the collector need not look at it again and again.
         gc.collect()
         gc.freeze()
-        await serve(engine, config, log=log, environ=environ, stop=stop, access_log=access_log)
+        await engine.start_containers()
+        await serve(
+            engine,
+            config,
+            log=log,
+            environ=environ,
+            stop=stop,
+            access_log=access_log,
+            end_containers=lambda: engine.stop_containers(int(config.shutdown_timeout)),
+        )
     log.info("stopped")
 
 

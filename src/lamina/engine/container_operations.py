@@ -21,6 +21,7 @@ from lamina.containers.locating import path_stat
 from lamina.containers.logs import LogQuery
 from lamina.containers.measuring import container_stats
 from lamina.containers.processes import container_processes
+from lamina.containers.recovery import close_containers, start_wanted
 from lamina.containers.removal import remove_container
 from lamina.containers.running import (
     kill_container,
@@ -71,6 +72,16 @@ class ContainerOperations:
 
     def _finish(self, work: Coroutine[Any, Any, T]) -> Coroutine[Any, Any, T]:
         return self._containers.records.finish(work)
+
+    # For who is the daemon.
+
+    async def start_containers(self) -> None:
+        """Start the containers whose restart policy says that they run when the daemon does."""
+        await start_wanted(self._containers)
+
+    async def stop_containers(self, seconds: int) -> None:
+        """End all containers for good, with so many seconds for each to end by itself."""
+        await close_containers(self._containers, seconds)
 
     # From nothing to a container and back.
 

@@ -129,7 +129,6 @@ class Engine(ContainerOperations):
         insecure_builds: bool = False,
         snapshot_driver: str | None = None,
         runtime: str | None = None,
-        stop_timeout: int = 0,
     ) -> AsyncIterator[Self]:
         """Open the engine on `root`, which is made if it does not exist.
 
@@ -139,8 +138,8 @@ class Engine(ContainerOperations):
         here uncompressed are pushed in `layer_compression`. `build_cache_limit` bytes are left of
         what cache mounts hold when a build ends; `insecure_builds` lets RUN ask for all privileges.
         `snapshot_driver` and `runtime` (an OCI runtime, by name or path) are found by trying, when
-        they are first needed, if they are not given. Containers that still run at the end have
-        `stop_timeout` seconds to end by themselves. Raises Unavailable if the root belongs to a
+        they are first needed, if they are not given. Containers that still run at the end
+        are killed (see `stop_containers`). Raises Unavailable if the root belongs to a
         newer version or stays locked.
         """
         logger = logger or logging.getLogger("lamina")
@@ -199,7 +198,7 @@ class Engine(ContainerOperations):
                 await recover_containers(containers)
                 yield engine
             finally:
-                await close_containers(containers, stop_timeout)
+                await close_containers(containers, 0)
                 await workshop.close()
 
     async def _forget_unfinished(self) -> None:

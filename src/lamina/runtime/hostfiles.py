@@ -26,12 +26,17 @@ _HOSTS: Final = (
 )
 
 
-def host_file_mounts(directory: Path, spec: SandboxSpec) -> list[Mount]:
-    """Write the files into `directory`, and say where they go; those with a mount are left out."""
+def host_file_mounts(
+    directory: Path, spec: SandboxSpec, *, resolver: str | None = None
+) -> list[Mount]:
+    """Write the files into `directory`, and say where they go; those with a mount are left out.
+
+    `resolver` is the name server that the sandbox's network has of its own.
+    """
     texts = {
         "/etc/hosts": hosts_text(spec),
         "/etc/hostname": f"{spec.hostname}\n",
-        "/etc/resolv.conf": _resolver(spec),
+        "/etc/resolv.conf": _resolver(spec, resolver),
     }
     taken = {mount.target for mount in spec.mounts}
     mounts = []
@@ -82,7 +87,7 @@ def _host_lines(path: Path) -> list[str]:
         return list(_HOSTS)
 
 
-def _resolver(spec: SandboxSpec) -> str:
+def _resolver(spec: SandboxSpec, own: str | None) -> str:
     host = ""
     for path in (_STUB_RESOLVER, _RESOLVER):
         try:
@@ -92,7 +97,7 @@ def _resolver(spec: SandboxSpec) -> str:
             continue
     return resolver_text(
         host,
-        servers=spec.dns,
+        servers=spec.dns or ((own,) if own else ()),
         search=spec.dns_search,
         options=spec.dns_options,
         local=spec.network in {NetworkMode.HOST, NetworkMode.CONTAINER},

@@ -100,8 +100,13 @@ def sandbox_document(
     *,
     host_files: Iterable[Mount] = (),
     init: Path | None = None,
+    network: str | None = None,
 ) -> dict[str, Any]:
-    """The whole document; `init` is the program that goes before the process. InvalidParameter."""
+    """The whole document. InvalidParameter.
+
+    `init` is the program that goes before the process, `network` the path of the network namespace
+    that was made for it.
+    """
     process = process_document(spec.process, identity, spec, machine)
     mounts = _mounts(spec, machine)
     if init is not None:
@@ -114,7 +119,7 @@ def sandbox_document(
         "process": process,
         "root": {"path": str(spec.rootfs), "readonly": spec.readonly},
         "mounts": _without_hidden(mounts),
-        "linux": _linux(name, spec, machine),
+        "linux": _linux(name, spec, machine, network),
     }
     if spec.uts is Sharing.PRIVATE:
         document["hostname"] = spec.hostname
@@ -212,13 +217,13 @@ def _mounts(spec: SandboxSpec, machine: Machine) -> list[dict[str, Any]]:
     return [_mount(mount) for mount in found]
 
 
-def _linux(name: str, spec: SandboxSpec, machine: Machine) -> dict[str, Any]:
+def _linux(name: str, spec: SandboxSpec, machine: Machine, network: str | None) -> dict[str, Any]:
     masked: Sequence[str] = MASKED_PATHS if spec.masked_paths is None else spec.masked_paths
     readonly: Sequence[str] = READONLY_PATHS if spec.readonly_paths is None else spec.readonly_paths
     if spec.privileged:
         masked = readonly = ()
     document: dict[str, Any] = {
-        "namespaces": _namespaces(spec, machine),
+        "namespaces": _namespaces(spec, machine, network),
         "devices": [_device(device) for device in _devices(spec)],
         "maskedPaths": list(masked),
         "readonlyPaths": list(readonly),
@@ -252,7 +257,7 @@ def _seccomp(spec: SandboxSpec, machine: Machine) -> dict[str, Any]:
     )
 
 
-def _namespaces(spec: SandboxSpec, machine: Machine) -> list[dict[str, str]]:
+def _namespaces(spec: SandboxSpec, machine: Machine, network: str | None) -> list[dict[str, str]]:
     found = [{"type": "mount"}]
     shared = {"pid": spec.pid, "ipc": spec.ipc, "uts": spec.uts}
     for kind, how in shared.items():
@@ -262,6 +267,8 @@ def _namespaces(spec: SandboxSpec, machine: Machine) -> list[dict[str, str]]:
             found.append({"type": kind})
     if spec.network is NetworkMode.CONTAINER:
         found.append({"type": "network", "path": f"/proc/{spec.network_of}/ns/net"})
+    elif network is not None:
+        found.append({"type": "network", "path": network})
     elif spec.network is not NetworkMode.HOST:
         found.append({"type": "network"})
     if machine.unified_cgroups and not machine.rootless:

@@ -23,6 +23,7 @@ from typing import Any, Final
 
 from lamina.errors import Conflict, InvalidParameter, StartFailed, Unavailable
 from lamina.runtime.hostfiles import host_file_mounts
+from lamina.runtime.network import RESOLVER, Network, find_bridge
 from lamina.runtime.ocispec import (
     Machine,
     cgroup_path,
@@ -37,7 +38,7 @@ from lamina.runtime.programs import (
     find_program,
     find_runtime,
 )
-from lamina.runtime.spec import Limits, ProcessSpec, SandboxSpec
+from lamina.runtime.spec import Limits, NetworkMode, ProcessSpec, SandboxSpec
 from lamina.runtime.stdio import Pipes, Streams, resize_terminal
 from lamina.runtime.supervisor import Exit, Supervisor
 from lamina.runtime.sweeping import discard
@@ -182,15 +183,16 @@ class Runtime:
         self._starts = asyncio.Semaphore(_STARTS_AT_ONCE)
         self._program: RuntimeProgram | None = None
         self._supervisor: Supervisor | None = None
+        self._networks: dict[str, Network] = {}
 
     @property
     def machine(self) -> Machine:
         """Facts about the kernel."""
         return self._machine
 
-    async def bridge(self) -> str | None:
+    def bridge(self) -> str | None:
         """The program that gives a network a way out; None if none is installed."""
-        return None
+        return None if self._machine.rootless else find_bridge()
 
     def programs(self) -> dict[str, str]:
         """The OCI runtimes that are installed, by name; the one that is used first, if known."""
@@ -276,6 +278,8 @@ class Runtime:
         """Kill a sandbox, if it runs, and wait until nothing is left of it."""
         if self._supervisor is not None:
             await self._supervisor.delete(name)
+        if (network := self._networks.pop(name, None)) is not None:
+            await network.close()
         await asyncio.to_thread(discard, self._directory / "bundles", name)
 
     async def close(self) -> None:
@@ -284,6 +288,8 @@ class Runtime:
             if self._supervisor is not None:
                 await self._supervisor.close()
                 self._supervisor = None
+            while self._networks:
+                await self._networks.popitem()[1].close()
         await asyncio.to_thread(discard, self._directory.parent, self._directory.name)
 
     async def _start(self, name: str, spec: SandboxSpec, *, stdin: bool) -> Sandbox:
@@ -292,10 +298,19 @@ class Runtime:
         options = await self._options()
         supervisor = await self._supervised()
         bundle = self._directory / "bundles" / name
+        network = None
+        if spec.network is NetworkMode.BRIDGE and (bridge := self.bridge()) is not None:
+            network = await Network.open(bridge)
         try:
-            await asyncio.to_thread(self._make_bundle, bundle, name, spec)
-        except FileExistsError:
-            raise Conflict(f"sandbox {name} already exists") from None
+            await asyncio.to_thread(self._make_bundle, bundle, name, spec, network)
+        except BaseException as error:
+            if network is not None:
+                await network.close()
+            if isinstance(error, FileExistsError):
+                raise Conflict(f"sandbox {name} already exists") from None
+            raise
+        if network is not None:
+            self._networks[name] = network
         request: dict[str, Any] = {
             "do": "run",
             "argv": [*options, *_LOG, "run", "--detach", *_PID_FILE],
@@ -378,14 +393,22 @@ class Runtime:
                 pipes.close_ours()
                 pipes.close_theirs()
 
-    def _make_bundle(self, bundle: Path, name: str, spec: SandboxSpec) -> None:
+    def _make_bundle(
+        self, bundle: Path, name: str, spec: SandboxSpec, network: Network | None
+    ) -> None:
         identity = identify(spec.rootfs_here or spec.rootfs, spec.process.user, spec.process.groups)
         init = find_init() if spec.init else None
         bundle.mkdir(mode=0o711)
         try:
-            mounts = host_file_mounts(bundle, spec)
+            mounts = host_file_mounts(bundle, spec, resolver=RESOLVER if network else None)
             document = sandbox_document(
-                name, spec, identity, self._machine, host_files=mounts, init=init
+                name,
+                spec,
+                identity,
+                self._machine,
+                host_files=mounts,
+                init=init,
+                network=network.path if network is not None else None,
             )
             (bundle / "config.json").write_text(json.dumps(document))
         except BaseException:

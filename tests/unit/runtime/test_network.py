@@ -1,0 +1,43 @@
+import asyncio
+import socket
+from pathlib import Path
+
+from lamina.runtime.network import RESOLVER, Network, find_bridge
+from lamina.runtime.runtime import Runtime
+from lamina.runtime.spec import NetworkMode
+from tests.real.programs import require
+from tests.unit.layers.trees import needs_root
+from tests.unit.runtime.test_runtime import HOST_NETWORK, Sandboxes
+
+pytestmark = needs_root
+
+
+async def test_a_network_with_a_way_out(runtime: Runtime, rootfs: Path) -> None:
+    require("slirp4netns")
+    sandboxes = Sandboxes(runtime, rootfs)
+    script = "readlink /proc/self/ns/net; ip addr; ip route; cat /etc/resolv.conf"
+    out, err, code = await sandboxes.run(script, network=NetworkMode.BRIDGE)
+    assert (err, code) == ("", 0)
+    assert HOST_NETWORK not in out
+    for words in ("lo: <LOOPBACK,UP", "10.0.2.100/24", "default via 10.0.2.2", RESOLVER):
+        assert words in out
+
+
+async def test_the_hosts_own_services_are_out_of_reach(runtime: Runtime, rootfs: Path) -> None:
+    require("slirp4netns")
+    sandboxes = Sandboxes(runtime, rootfs)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        _, _, code = await sandboxes.run(
+            f"busybox nc -w 1 10.0.2.2 {port} </dev/null", network=NetworkMode.BRIDGE
+        )
+    assert code != 0
+
+
+async def test_what_forwards_ends_with_its_network() -> None:
+    program = find_bridge()
+    assert program is not None, require("slirp4netns")
+    network = await Network.open(program)
+    assert network.forwarder is not None
+    await asyncio.wait_for(network.close(), 10)
+    assert network.forwarder is None
