@@ -18,6 +18,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool
 
 from lamina.errors import Unavailable
+from lamina.records.mark import Mark
 
 T = TypeVar("T")
 
@@ -35,6 +36,8 @@ class Database:
         self._writer: Connection | None = None
         self._durable = True
         self._watcher = sqlite3.connect(path, isolation_level=None)
+        self.mark = Mark(path.with_name(f"{path.name}-mark"))
+        """Which generation is the latest, where that is sure."""
 
     async def run(self, function: Callable[[Connection], T], *, durable: bool = True) -> T:
         """Run `function` in a write transaction: committed if it returns, undone if it raises.
@@ -53,9 +56,9 @@ class Database:
             return function(connection)
 
     def generation(self) -> int:
-        """The count of write transactions by now, whichever process made them; takes microseconds.
+        """The count of changes by now, whichever process made them.
 
-        Asked before every read, hence past SQLAlchemy, on a connection kept for it.
+        Asked where `mark` cannot tell, hence past SQLAlchemy, on a connection kept for it.
         """
         generation: int = self._watcher.execute("SELECT generation FROM state").fetchone()[0]
         return generation
@@ -66,6 +69,7 @@ class Database:
         await loop.run_in_executor(self._thread, self._close_writer)
         self._thread.shutdown()
         self._watcher.close()
+        self.mark.close()
         self._engine.dispose()
 
     def _transact(self, function: Callable[[Connection], T], durable: bool) -> T:  # noqa: FBT001

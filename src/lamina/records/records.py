@@ -24,6 +24,7 @@ from lamina.records.processes import Presence
 T = TypeVar("T")
 
 
+_GENERATION = select(schema.state.c.generation)
 _NEXT_GENERATION = (
     update(schema.state)
     .values(generation=schema.state.c.generation + 1)
@@ -99,7 +100,7 @@ class Records:
         self._presence = Presence(root / "processes")
         self._database = Database(root / "lamina.db")
         self._writing = asyncio.Lock()
-        self._catalogue = Catalogue()
+        self._catalogue = Catalogue(generation=-1)
         self._own_generation = -1
         self._changed = asyncio.Condition()
         self._unfinished: set[asyncio.Task[Any]] = set()
@@ -133,6 +134,8 @@ class Records:
     @property
     def catalogue(self) -> Catalogue:
         """The records as they are now, whoever wrote last. Do not keep it over an await."""
+        if self._database.mark.is_at(self._catalogue.generation):
+            return self._catalogue
         generation = self._database.generation()
         # Our own latest change may be committed and not applied yet: its caller has no answer yet.
         if generation not in {self._catalogue.generation, self._own_generation}:
@@ -225,7 +228,7 @@ class Records:
         self._presence.close()
 
     async def _begin(self) -> None:
-        await self._database.run(schema.migrate)
+        await self._database.run(self._migrate)
         self.engine_id = self._database.read(
             lambda connection: connection.execute(select(schema.state.c.engine_id)).scalar_one()
         )
@@ -234,12 +237,17 @@ class Records:
             await self.sweep()
             await self._blobs.sweep_ingests()
 
+    def _migrate(self, connection: Connection) -> None:
+        schema.migrate(connection)
+        self._database.mark.reset(connection.execute(_GENERATION).scalar_one())
+
     async def _change(self, function: Callable[[Transaction], T], *, durable: bool) -> T:
         async with self._writing:
             try:
                 result, transaction, generation = await self._database.run(
                     lambda connection: self._transact(connection, function), durable=durable
                 )
+                self._database.mark.end(generation)
                 self._catalogue = transaction.catalogue
                 for change in transaction.changes:
                     change.apply(self._catalogue)
@@ -253,14 +261,18 @@ class Records:
     def _transact(
         self, connection: Connection, function: Callable[[Transaction], T]
     ) -> tuple[T, Transaction, int]:
-        generation: int = connection.execute(_NEXT_GENERATION).scalar_one()
+        generation: int = connection.execute(_GENERATION).scalar_one()
         catalogue = self._catalogue
-        if catalogue.generation != generation - 1:
+        if catalogue.generation != generation:
             catalogue = read_catalogue(connection)
         transaction = Transaction(connection, catalogue)
         result = function(transaction)
-        # From here on nothing can fail but the commit.
-        self._own_generation = generation
+        # Leases are no part of the catalogue: who has it need not read it anew.
+        if transaction.changes:
+            generation = connection.execute(_NEXT_GENERATION).scalar_one()
+            # From here on nothing can fail but the commit.
+            self._own_generation = generation
+            self._database.mark.begin(generation)
         return result, transaction, generation
 
     def _end_dead_leases(self, connection: Connection) -> bool:

@@ -35,7 +35,7 @@ state = Table(
     Column("generation", BigInteger, nullable=False),
     Column("engine_id", String, nullable=False),
 )
-"""One row. `generation` counts the write transactions: who remembers it can tell a change."""
+"""One row. `generation` counts the changes: who remembers it can tell whether there was one."""
 
 images = Table(
     "images",

@@ -78,7 +78,7 @@ async def test_processes_that_start_at_once_on_a_new_root(tmp_path: Path) -> Non
     async with records_in(root) as records:
         for process in processes:
             with process:
-                assert process.wait(50) == 0
+                assert process.wait() == 0
         assert len(records.catalogue.images) == 50
         assert {len(tags) for tags in records.catalogue.tags.values()} == {10}
         assert records.catalogue.generation == 50
