@@ -5,6 +5,7 @@ from typing import Final
 
 import msgspec
 
+from lamina.containers.live import HealthState
 from lamina.containers.settings import Settings, State
 from lamina.containers.stored import settings_of, state_of
 from lamina.models import (
@@ -36,7 +37,13 @@ _UNITS: Final = (
 
 
 def inspect_container(
-    container: Container, *, place: Path, log: Path, driver: str, execs: list[str]
+    container: Container,
+    *,
+    place: Path,
+    log: Path,
+    driver: str,
+    execs: list[str],
+    health: HealthState | None,
 ) -> ContainerInspect:
     """Everything known about a container, but for sizes."""
     settings = settings_of(container)
@@ -46,7 +53,7 @@ def inspect_container(
         created=format_unix(container.created),
         path=argv[0] if argv else "",
         args=list(argv[1:]),
-        state=_state(container),
+        state=_state(container, health),
         image=str(container.image_id),
         resolv_conf_path=str(place / "resolv.conf"),
         hostname_path=str(place / "hostname"),
@@ -67,7 +74,7 @@ def inspect_container(
     )
 
 
-def _state(container: Container) -> ContainerState:
+def _state(container: Container, health: HealthState | None) -> ContainerState:
     state = state_of(container)
     return ContainerState(
         status=container.status,
@@ -81,6 +88,7 @@ def _state(container: Container) -> ContainerState:
         error=state.error,
         started_at=format_unix(state.started) if state.started else ZERO,
         finished_at=format_unix(state.finished) if state.finished else ZERO,
+        health=msgspec.UNSET if health is None else health.model(),
     )
 
 
@@ -91,7 +99,9 @@ def _networks(settings: Settings) -> dict[str, EndpointSettings]:
     return {"bridge" if mode == "default" else mode: EndpointSettings()}
 
 
-def summarize(catalogue: Catalogue, container: Container, now: int) -> ContainerSummary:
+def summarize(
+    catalogue: Catalogue, container: Container, now: int, health: HealthState | None
+) -> ContainerSummary:
     """One row of a list."""
     settings = settings_of(container)
     return ContainerSummary(
@@ -112,7 +122,7 @@ def summarize(catalogue: Catalogue, container: Container, now: int) -> Container
         else [],
         labels=dict(container.labels),
         state=container.status,
-        status=status_text(container, now),
+        status=status_text(container, now, health),
         host_config=SummaryHostConfig(network_mode=settings.host_config.network_mode),
         network_settings=SummaryNetworks(networks=_networks(settings)),
         mounts=list(settings.mounts),
@@ -135,12 +145,14 @@ def shown_image(catalogue: Catalogue, container: Container) -> str:
     return str(container.image_id)
 
 
-def status_text(container: Container, now: int) -> str:
+def status_text(container: Container, now: int, health: HealthState | None = None) -> str:
     """What ``docker ps`` shows: ``Up 5 minutes``, ``Exited (0) 2 hours ago``."""
     state: State = state_of(container)
     if container.status in {"running", "paused"}:
-        paused = " (Paused)" if container.status == "paused" else ""
-        return f"Up {duration(now - state.started)}{paused}"
+        more = " (Paused)" if container.status == "paused" else ""
+        if health is not None and not more:
+            more = " (health: starting)" if health.status == "starting" else f" ({health.status})"
+        return f"Up {duration(now - state.started)}{more}"
     if container.status == "created":
         return "Created"
     if container.status == "removing":

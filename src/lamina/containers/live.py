@@ -1,13 +1,28 @@
 """What one process knows of a container beside its record: while it runs, and while one waits."""
 
 import asyncio
+from dataclasses import dataclass, field
 from typing import Final
 
 from lamina.containers.broadcast import Broadcast
+from lamina.models import Health, HealthcheckResult
 from lamina.runtime.runtime import Sandbox
 from lamina.runtime.stdio import Inlet
 
-__all__ = ["Live"]
+__all__ = ["HealthState", "Live"]
+
+
+@dataclass(slots=True)
+class HealthState:
+    """How a container is by now."""
+
+    status: str = "starting"
+    failing: int = 0
+    results: list[HealthcheckResult] = field(default_factory=list)
+
+    def model(self) -> Health:
+        """As it is told."""
+        return Health(status=self.status, failing_streak=self.failing, log=list(self.results))
 
 
 class Live:
@@ -22,6 +37,8 @@ class Live:
         """None while it does not run."""
         self.watching: asyncio.Task[None] | None = None
         """Waits for its end, and does what is to be done then."""
+        self.health: HealthState | None = None
+        """How its health checks find it, if it has any."""
         self.rootfs_users = 0
         """How many use its root filesystem while it does not run."""
         self.delay = 0.0
@@ -30,7 +47,6 @@ class Live:
         self._removed: asyncio.Future[int] | None = None
         self._started: asyncio.Future[None] | None = None
         self._written: asyncio.Future[None] | None = None
-        self.listeners = 0
 
     # Waiting; each future is made when somebody waits for it.
 

@@ -6,7 +6,8 @@ from contextlib import suppress
 from typing import Final
 
 from lamina.containers.containers import Containers
-from lamina.containers.live import Live
+from lamina.containers.health import check_health, has_check
+from lamina.containers.live import HealthState, Live
 from lamina.containers.logs import LogWriter
 from lamina.containers.removal import remove_ended
 from lamina.containers.sandboxing import sandbox_spec
@@ -86,6 +87,11 @@ async def _start(containers: Containers, container: Container, live: Live, **fac
         sandbox.close()
         await asyncio.shield(asyncio.create_task(sandbox.remove()))
         raise
+    live.health = None
+    if has_check(settings.config.healthcheck):
+        live.health = HealthState()
+        check = check_health(containers, running, sandbox, live.health)
+        containers.spawn(asyncio.create_task(check))
     live.has_started(sandbox)
     live.watching = asyncio.create_task(_watch(containers, running, live, sandbox, log))
 

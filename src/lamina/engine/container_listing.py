@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from lamina.containers.describing import summarize
+from lamina.containers.live import HealthState
 from lamina.containers.stored import settings_of, state_of
 from lamina.engine.filters import FilterSet, parse_time
 from lamina.errors import ImageNotFound, InvalidFilter, InvalidParameter
@@ -26,33 +27,45 @@ _PRUNE_FILTERS: Final = ("label", "label!", "until")
 
 
 def list_containers(
-    catalogue: Catalogue, *, all_containers: bool, limit: int, filters: Filters | None, now: int
+    catalogue: Catalogue,
+    *,
+    all_containers: bool,
+    limit: int,
+    filters: Filters | None,
+    now: int,
+    health: Callable[[Container], HealthState | None],
 ) -> list[ContainerSummary]:
-    """The containers that `filters` let through, newest first.
+    """The containers that `filters` let through, newest first; `health` knows how they are.
 
     Raises InvalidFilter, ContainerNotFound (before, since).
     """
     checked = FilterSet.check(filters, _ACCEPTED)
-    wanted = _Wanted(catalogue, checked)
+    wanted = _Wanted(catalogue, checked, health)
     everything = all_containers or limit > 0 or wanted.asks_for_ended
     found = sorted(catalogue.containers.values(), key=lambda each: (-each.created, each.id))
     chosen = [each for each in found if (everything or each.is_running) and wanted(each)]
-    return [summarize(catalogue, each, now) for each in chosen[: limit or None]]
+    return [summarize(catalogue, each, now, health(each)) for each in chosen[: limit or None]]
 
 
 class _Wanted:
     """The filters of one call, each looked at once."""
 
-    def __init__(self, catalogue: Catalogue, filters: FilterSet) -> None:
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        filters: FilterSet,
+        health: Callable[[Container], HealthState | None],
+    ) -> None:
         self._catalogue = catalogue
+        self._health = health
         self._filters = filters
         self._exited = {_number("exited", text) for text in filters["exited"]}
         for status in filters["status"]:
             if status not in _STATUSES:
                 raise InvalidFilter(f"invalid filter 'status={status}'", name="status")
-        for health in filters["health"]:
-            if health not in _HEALTH:
-                raise InvalidParameter(f"Unrecognised filter value for health: {health}")
+        for status in filters["health"]:
+            if status not in _HEALTH:
+                raise InvalidParameter(f"Unrecognised filter value for health: {status}")
         self.asks_for_ended = bool(
             self._exited or "status" in filters or "before" in filters or "since" in filters
         )
@@ -89,9 +102,13 @@ class _Wanted:
             and ("volume" not in filters or any(p in places for p in filters["volume"]))
             and ("expose" not in filters or any(_port(p) in exposed for p in filters["expose"]))
             and "publish" not in filters
-            and ("health" not in filters or "none" in filters["health"])
+            and ("health" not in filters or self._health_of(container) in filters["health"])
             and ("isolation" not in filters or "default" in filters["isolation"])
         )
+
+    def _health_of(self, container: Container) -> str:
+        known = self._health(container)
+        return "none" if known is None else known.status
 
     def _has_name(self, container: Container) -> bool:
         # dockerd takes it for a pattern, which could be one that never ends matching.

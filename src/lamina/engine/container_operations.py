@@ -171,7 +171,12 @@ class ContainerOperations:
         containers = self._containers
         catalogue = containers.records.catalogue
         found = list_containers(
-            catalogue, all_containers=all, limit=limit, filters=filters, now=containers.now()
+            catalogue,
+            all_containers=all,
+            limit=limit,
+            filters=filters,
+            now=containers.now(),
+            health=lambda each: containers.live(each).health if each.is_running else None,
         )
         return [await self._sized(summary) for summary in found] if size else found
 
@@ -192,6 +197,7 @@ class ContainerOperations:
             log=containers.log_path(container),
             driver=(await containers.workshop.snapshots()).driver,
             execs=self._execs.of(container),
+            health=containers.live(container).health,
         )
         if size:
             found.size_rw = await containers.written(container)

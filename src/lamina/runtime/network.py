@@ -12,7 +12,6 @@ import os
 import socket
 import struct
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from threading import Thread
 from typing import Final
 
@@ -68,7 +67,8 @@ class Network:
         try:
             await asyncio.wait_for(network._forward(program, command), _READY_SECONDS)
         except BaseException as error:
-            await network.close()
+            network.release()
+            await network.ended()
             if isinstance(error, OSError | TimeoutError | EOFError):
                 raise Unavailable(f"{program} does not work here: {error}") from error
             raise
@@ -106,15 +106,17 @@ class Network:
                 if fd >= 0:
                     os.close(fd)
 
-    async def close(self) -> None:
+    def release(self) -> None:
         """Take the way out away; the namespace goes with the last process in it."""
         if self._exit is not None:
             os.close(self._exit)
             self._exit = None
         os.close(self._namespace)
+
+    async def ended(self) -> None:
+        """Wait until what forwards has ended."""
         if self._process is not None:
-            with suppress(ProcessLookupError):
-                await self._process.wait()
+            await self._process.wait()
 
 
 def new_namespace() -> int:

@@ -184,6 +184,7 @@ class Runtime:
         self._program: RuntimeProgram | None = None
         self._supervisor: Supervisor | None = None
         self._networks: dict[str, Network] = {}
+        self._releasing: set[asyncio.Task[None]] = set()
 
     @property
     def machine(self) -> Machine:
@@ -279,8 +280,15 @@ class Runtime:
         if self._supervisor is not None:
             await self._supervisor.delete(name)
         if (network := self._networks.pop(name, None)) is not None:
-            await network.close()
+            self._release(network)
         await asyncio.to_thread(discard, self._directory / "bundles", name)
+
+    def _release(self, network: Network) -> None:
+        """Let go of a network; nobody waits for what forwards, but when all is closed."""
+        network.release()
+        ending = asyncio.create_task(network.ended())
+        self._releasing.add(ending)
+        ending.add_done_callback(self._releasing.discard)
 
     async def close(self) -> None:
         """End all sandboxes, and remove the directory."""
@@ -289,7 +297,9 @@ class Runtime:
                 await self._supervisor.close()
                 self._supervisor = None
             while self._networks:
-                await self._networks.popitem()[1].close()
+                self._release(self._networks.popitem()[1])
+            if self._releasing:
+                await asyncio.wait(self._releasing)
         await asyncio.to_thread(discard, self._directory.parent, self._directory.name)
 
     async def _start(self, name: str, spec: SandboxSpec, *, stdin: bool) -> Sandbox:
@@ -305,7 +315,7 @@ class Runtime:
             await asyncio.to_thread(self._make_bundle, bundle, name, spec, network)
         except BaseException as error:
             if network is not None:
-                await network.close()
+                self._release(network)
             if isinstance(error, FileExistsError):
                 raise Conflict(f"sandbox {name} already exists") from None
             raise

@@ -22,12 +22,13 @@ from lamina.errors import (
 from lamina.models import (
     ContainerWaitResponse,
     ExecConfig,
+    Health,
     HostConfig,
     LogConfig,
     Mount,
     RestartPolicy,
 )
-from lamina.oci.containerconfig import ContainerConfig
+from lamina.oci.containerconfig import ContainerConfig, Healthcheck
 from lamina.snapshots.mounting import mounts_below
 from tests.real import archives
 from tests.real.images import busybox_image, tar_of
@@ -252,6 +253,27 @@ async def test_a_restart_policy(docker: Engine) -> None:
     assert (await waiting[-1]).status_code == 1
     found = await docker.container_inspect(id)
     assert (found.state.status, found.restart_count) == ("exited", 2)
+
+
+async def test_health(docker: Engine) -> None:
+    second = 1_000_000_000
+    check = Healthcheck(
+        test=("CMD-SHELL", "echo checked; test -e /well"), interval=second // 5, retries=2
+    )
+    id = await create(docker, "sleep", "1000", healthcheck=check)
+    await docker.container_start(id)
+    (row,) = await docker.container_list(filters={"health": "starting"})
+    assert row.status.endswith("(health: starting)")
+    seen = docker.system_events(since="1h", filters={"event": "health_status"})
+    assert (await anext(seen)).action == "health_status: unhealthy"
+    made = await docker.container_exec(id, ExecConfig(cmd=("touch", "/well")))
+    async with docker.exec_start(made.id, detach=True):
+        assert (await anext(seen)).action == "health_status: healthy"
+    await seen.aclose()
+    health = (await docker.container_inspect(id)).state.health
+    assert isinstance(health, Health)
+    assert (health.status, health.failing_streak) == ("healthy", 0)
+    assert (health.log[-1].exit_code, health.log[-1].output) == (0, "checked\n")
 
 
 async def test_being_attached_from_the_start(docker: Engine) -> None:

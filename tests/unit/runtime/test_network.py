@@ -39,5 +39,6 @@ async def test_what_forwards_ends_with_its_network() -> None:
     assert program is not None, require("slirp4netns")
     network = await Network.open(program)
     assert network.forwarder is not None
-    await asyncio.wait_for(network.close(), 10)
+    network.release()
+    await asyncio.wait_for(network.ended(), 10)
     assert network.forwarder is None
