@@ -23,7 +23,8 @@ from lamina.build.remote import RemoteContext, remote_context
 from lamina.build.request import BuildRequest
 from lamina.build.running import Runner
 from lamina.build.source import read_dockerfile
-from lamina.build.stage import StageBuilder, StageTools
+from lamina.build.stage import StageBuilder
+from lamina.build.state import StageState, StageTools
 from lamina.build.telling import StepTeller
 from lamina.build.transcript import Section, Transcript
 from lamina.dockerfile.buildargs import BuildArguments, platform_arguments
@@ -277,23 +278,23 @@ class _Build:
                 raise planned.problem
             base = await self._base(planned, platform, bases, tools)
         self._bases[planned.stage.index] = base
-        builder = StageBuilder(
-            planned,
+        state = StageState(
             tools,
             plan.arguments.stage(),
             escape=plan.dockerfile.escape,
             platform=platform,
             base=base,
         )
+        builder = StageBuilder(planned, state)
         try:
             await builder.run_triggers()
             shown = "" if builder.image is None else builder.image.id.short
             await section.text(f" ---> {shown}\n")
             for offset, instruction in enumerate(planned.steps, 1):
                 async with steps.telling(offset) as told:
-                    builder.step_id = told.id
-                    await builder.run_step(instruction, number=number + offset, total=plan.total)
-                    told.is_cached = builder.was_cached
+                    told.is_cached = await builder.run_step(
+                        instruction, number=number + offset, total=plan.total, step_id=told.id
+                    )
             await builder.finish()
         finally:
             if builder.image is not None:

@@ -5,7 +5,7 @@ with others: with the next step that makes a layer, or at the end of the build. 
 such steps waits for the disk about as often as a build of one.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from lamina.errors import ImageNotFound
@@ -107,7 +107,7 @@ class Ledger:
 
         def write(transaction: Transaction) -> None:
             for image in pending:
-                _put(transaction, image)
+                _put(transaction, image, pending)
             if result is not None:
                 _tag(transaction, result, tags, now)
 
@@ -126,14 +126,17 @@ def _pending(images: Iterable[BuiltImage]) -> list[BuiltImage]:
     return list(pending.values())
 
 
-def _put(transaction: Transaction, image: BuiltImage) -> None:
-    known = transaction.catalogue.images.get(image.id)
-    if known is not None:
+def _put(transaction: Transaction, image: BuiltImage, others: Sequence[BuiltImage]) -> None:
+    """Write an image down, unless it is known; a parent that was deleted meanwhile is none."""
+    known = transaction.catalogue.images
+    if image.id in known:
         return
     for layer in image.layers:
         if layer.diff_id not in transaction.catalogue.layers:
             transaction.do(PutLayer(layer))
-    parent = None if image.parent is None else image.parent.id
+    parent = None
+    if image.parent is not None and (image.parent.id in known or image.parent in others):
+        parent = image.parent.id
     record = image_record(image.config, image.layers, parent=parent, locally_built=image.is_local)
     transaction.do(PutImage(record))
 

@@ -14,12 +14,13 @@ from typing import Final
 
 from lamina.build.agent import forwarded_agent
 from lamina.build.cache_mounts import CacheMounts, CacheWish, Fill
-from lamina.build.scratch import scratch_directory
+from lamina.build.scratch import scratch_directory, sweep_scratch
 from lamina.dockerfile.mounts import Mount, MountType, Sharing
-from lamina.errors import InvalidParameter, LaminaError, NotFound
+from lamina.errors import Conflict, InvalidParameter, LaminaError, NotFound
+from lamina.oci.rootfs import chain_ids
 from lamina.runtime.spec import Mount as RuntimeMount
 from lamina.runtime.workshop import Workshop
-from lamina.snapshots.store import LayerSource
+from lamina.snapshots.store import LayerSource, Snapshots
 
 _MEMORY: Final = Path("/dev/shm")  # noqa: S108 - a directory in it is made with mkdtemp
 _MAX_SECRET: Final = 500 << 10
@@ -32,6 +33,8 @@ class FileTree:
 
     name: str
     layers: tuple[LayerSource, ...]
+    is_passing: bool = False
+    """No other build will have the same files: what is unpacked of them need not be kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,12 @@ class MadeMounts:
 
 SCRIPTS: Final = "/dev/pipes"
 """Where a heredoc lies that is run itself."""
+
+
+def sweep_left_overs(directory: Path) -> None:
+    """Remove what builds of killed processes have left in `directory` and in memory."""
+    for parent in (directory, _MEMORY):
+        sweep_scratch(parent)
 
 
 class MountMaker:
@@ -106,8 +115,7 @@ class MountMaker:
             mounted = await snapshots.mount(key)
             yield mounted.path, mounted.inside
         finally:
-            with contextlib.suppress(NotFound):
-                await asyncio.shield(asyncio.create_task(snapshots.remove(key)))
+            await asyncio.shield(asyncio.create_task(_forget(snapshots, key, tree)))
 
     def secret(self, name: str) -> bytes | None:
         """The value of a secret, None if there is none. Raises InvalidParameter, LaminaError."""
@@ -132,6 +140,16 @@ class MountMaker:
     def caches(self) -> CacheMounts:
         """The contents of cache mounts."""
         return self._caches
+
+
+async def _forget(snapshots: Snapshots, key: str, tree: FileTree) -> None:
+    with contextlib.suppress(NotFound):
+        await snapshots.remove(key)
+    if tree.is_passing:
+        for chain_id in chain_ids(layer.diff_id for layer in tree.layers):
+            # Another step of the build may have it mounted.
+            with contextlib.suppress(Conflict):
+                await snapshots.remove_tree(chain_id)
 
 
 class _Work:

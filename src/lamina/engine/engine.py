@@ -1,5 +1,6 @@
 """`Engine`: `ImageApi` and `SystemApi` on a data root, in this process."""
 
+import asyncio
 import logging
 import os
 import time
@@ -11,6 +12,7 @@ from typing import Self
 from lamina import __version__
 from lamina.build.builder import BuildParts
 from lamina.build.cache_mounts import CacheMounts
+from lamina.build.mounts import sweep_left_overs
 from lamina.build.request import RunSettings
 from lamina.containers.containers import Containers, Parts
 from lamina.containers.recovery import close_containers, recover_containers
@@ -180,6 +182,7 @@ class Engine(ContainerOperations):
                 allow_insecure=insecure_builds,
             )
             builds.directory.mkdir(mode=0o711, exist_ok=True)
+            await asyncio.to_thread(sweep_left_overs, builds.directory)
             containers = Containers(
                 root / "containers",
                 root / "volumes",
@@ -451,6 +454,7 @@ class Engine(ContainerOperations):
             await self._records.sweep()
             await self._resources.blobs.sweep_ingests(0)
             await self._workshop.forget_trees()
+            await self._builds.indexes.forget(self._records.catalogue.layers.keys())
             return result
         finally:
             self._pruning = False
