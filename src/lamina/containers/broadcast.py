@@ -2,17 +2,28 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from typing import Final
+from typing import Final, Protocol
 
-from lamina.runtime.runtime import RunningProcess
 from lamina.runtime.stdio import Outlet
 from lamina.streams import Frame
 
-__all__ = ["Broadcast", "Subscription"]
+__all__ = ["Broadcast", "Subscription", "Writes"]
 
 _WAITING: Final = 64
 """Pieces that a listener may be behind; then the process waits for it, as with dockerd."""
 _STREAMS: Final = 2
+
+
+class Writes(Protocol):
+    """A running process, as far as it writes."""
+
+    @property
+    def stdout(self) -> Outlet:
+        """Its output."""
+
+    @property
+    def stderr(self) -> Outlet | None:
+        """Its errors; None if they are in its output."""
 
 
 class Subscription:
@@ -64,7 +75,7 @@ class Broadcast:
         subscription.close()
 
     async def pump(
-        self, process: RunningProcess, keep: Callable[[int, bytes], None] = lambda _, __: None
+        self, process: Writes, keep: Callable[[int, bytes], None] = lambda _, __: None
     ) -> None:
         """Hand on all that a process writes, to `keep` first, until both its streams have ended."""
 
