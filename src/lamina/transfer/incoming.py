@@ -1,11 +1,16 @@
 """Blobs on their way into the records, and what becomes of them if they do not get there."""
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager
+from typing import Final
 
 from lamina.content.store import BlobStore, BlobWriter
 from lamina.oci.digest import Digest
 from lamina.records.records import Lease, Records
+
+_AT_ONCE: Final = 16
+"""Documents that are written at a time: a disk syncs many about as fast as one."""
 
 
 class Incoming:
@@ -25,8 +30,17 @@ class Incoming:
     async def store_documents(self, documents: Mapping[Digest, bytes]) -> None:
         """Store small blobs, such as configurations and manifests."""
         await self.lease.protect(*documents)
-        for digest, raw in documents.items():
-            self._stored.add(digest)
+        self._stored.update(documents)
+        waiting = iter(documents.items())
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(min(_AT_ONCE, len(documents))):
+                    group.create_task(self._store(waiting))
+        except BaseExceptionGroup as failed:
+            raise failed.exceptions[0] from None
+
+    async def _store(self, waiting: Iterator[tuple[Digest, bytes]]) -> None:
+        for digest, raw in waiting:
             async with self.blobs.ingest(expected=digest, size=len(raw)) as writer:
                 await writer.write(raw)
                 await writer.commit()
