@@ -133,7 +133,8 @@ class SourceCache:
             if not _continues(source, parent) or history[position].created_by != command:
                 continue
             if position == len(history) - 1:
-                return source
+                # The same image, of which it is known now what it was built on.
+                return BuiltImage(source.config, source.layers, parent, is_local=source.is_local)
             self._sources = [source]
             return _restored(source, parent, position, step)
         return None
@@ -175,8 +176,7 @@ def _restored(
     config = ImageConfig(
         architecture=told.architecture,
         author=told.author,
-        config=step,
-        container_config=step,
+        config=replace(step, labels=step.labels or None),
         created_text=entry.created_text,
         docker_version=told.docker_version,
         history=told.history[: position + 1],
@@ -186,7 +186,7 @@ def _restored(
         rootfs=replace(told.rootfs, diff_ids=tuple(layer.diff_id for layer in layers)),
         variant=told.variant,
     )
-    return BuiltImage(config, layers, parent)
+    return BuiltImage(config, layers, parent, is_local=False)
 
 
 StepKey = tuple[str, bytes, str]

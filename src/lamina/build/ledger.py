@@ -6,7 +6,7 @@ such steps waits for the disk about as often as a build of one.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from lamina.errors import ImageNotFound
 from lamina.oci.config import ImageConfig
@@ -127,16 +127,19 @@ def _pending(images: Iterable[BuiltImage]) -> list[BuiltImage]:
 
 
 def _put(transaction: Transaction, image: BuiltImage, others: Sequence[BuiltImage]) -> None:
-    """Write an image down, unless it is known; a parent that was deleted meanwhile is none."""
+    """Write an image down, or its parent if it is known without; one that is gone is none."""
     known = transaction.catalogue.images
-    if image.id in known:
+    parent = None
+    if image.parent is not None and (image.parent.id in known or image.parent in others):
+        parent = image.parent.id
+    old = known.get(image.id)
+    if old is not None:
+        if old.parent is None and parent is not None:
+            transaction.do(PutImage(replace(old, parent=parent)))
         return
     for layer in image.layers:
         if layer.diff_id not in transaction.catalogue.layers:
             transaction.do(PutLayer(layer))
-    parent = None
-    if image.parent is not None and (image.parent.id in known or image.parent in others):
-        parent = image.parent.id
     record = image_record(image.config, image.layers, parent=parent, locally_built=image.is_local)
     transaction.do(PutImage(record))
 
