@@ -27,17 +27,11 @@ FILES = (
     "tests/integration/client_test.py",
     "tests/integration/context_api_test.py",
 )
-"""The others (errors_test.py, whose one test needs a container, among them) are about containers,
+"""Those about containers are run in `test_docker_py_own_containers.py`. The others are about
 volumes, networks, swarms, plugins and credential helpers from beginning to end."""
 
 OUT_OF_SCOPE = {
-    "needs containers": (
-        f"{_API}::CommitTest",
-        f"{_API}::PruneImagesTest",
-        f"{_API}::RemoveImageTest",
-        f"{_REGRESSIONS}::TestRegressions::test_542_truncate_ids_client_side",
-        f"{_REGRESSIONS}::TestRegressions::test_649_handle_timeout_value_none",
-        f"{_REGRESSIONS}::TestRegressions::test_715_handle_user_param_as_int_value",
+    "needs a bridge, so fails on the dockerd of these tests": (
         f"{_REGRESSIONS}::TestRegressions::test_792_explicit_port_protocol",
     ),
     "needs one image of Docker Hub by its digest": (

@@ -59,7 +59,6 @@ def _told_otherwise(ask: Ask, heard: Heard) -> Heard:
         del value["Error"]
         return replace(heard, body=json.dumps(value).encode() + b"\n")
     if re.fullmatch(r"/containers/[^/]+/json", ask.target):
-        del value["HostConfig"]["Runtime"]
         error = value["State"]["Error"]
         if error.startswith(_CREATED):
             value["State"]["Error"] = f"failed to create task for container: {error}"

@@ -93,6 +93,7 @@ class ContainerStreamHandlers:
                 attachment,
                 reads=stdin,
                 writes=stdout or stderr,
+                framed=not attachment.tty,
                 detach_keys=keys,
             )
             await session.run(self._stopping)

@@ -76,6 +76,7 @@ class ExecHandlers:
                     attachment,
                     reads=found.open_stdin,
                     writes=found.open_stdout or found.open_stderr,
+                    framed=not body.tty,
                     detach_keys=keys,
                 )
                 await session.run(self._stopping)

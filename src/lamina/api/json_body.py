@@ -28,12 +28,19 @@ async def read_fields(exchange: Exchange, kind: type[T]) -> T | None:
 def fields_of(value: object, kind: type[T]) -> T:
     """A JSON value as a `kind`. Raises InvalidParameter.
 
-    As for Go's decoder, a field that is null is not given, and one that is unknown is nothing.
+    As for Go's decoder, a field that is null is not given, one that is unknown is nothing, and
+    names may be in any case.
     """
     try:
         return msgspec.convert(_without_nulls(value, kind), kind)
     except (msgspec.ValidationError, RecursionError) as error:
         raise InvalidParameter(f"invalid JSON: {error}") from error
+
+
+def with_field_names(value: dict[str, Any], kind: type[msgspec.Struct]) -> dict[str, Any]:
+    """An object whose names are written as `kind` writes them, whatever their case was."""
+    names = {name.lower(): name for name in kind.__struct_encode_fields__}
+    return {names.get(name.lower(), name): item for name, item in value.items()}
 
 
 def _without_nulls(value: Any, kind: Any) -> Any:  # noqa: ANN401
@@ -43,7 +50,7 @@ def _without_nulls(value: Any, kind: Any) -> Any:  # noqa: ANN401
             types = {field.encode_name: field.type for field in msgspec.structs.fields(struct)}
             return {
                 name: _without_nulls(item, types.get(name))
-                for name, item in value.items()
+                for name, item in with_field_names(value, struct).items()
                 if item is not None
             }
         return {

@@ -27,6 +27,7 @@ class Session:
     """Carries an attachment's streams until the process ends, the user lets go, or `stopping`.
 
     `reads` and `writes` say whether the client is to be heard, and whether it is told anything.
+    `framed`: it expects frames, as it does not know of a terminal.
     """
 
     def __init__(
@@ -36,12 +37,14 @@ class Session:
         *,
         reads: bool,
         writes: bool,
+        framed: bool,
         detach_keys: bytes,
     ) -> None:
         self._connection = connection
         self._attachment = attachment
         self._reads = reads
         self._writes = writes
+        self._framed = framed
         self._detach_keys = DetachKeys(detach_keys)
 
     async def run(self, stopping: asyncio.Event) -> None:
@@ -71,9 +74,8 @@ class Session:
                         await task
 
     async def _send_output(self) -> None:
-        tty = self._attachment.tty
         async for frame in self._attachment:
-            await self._connection.write(on_wire(frame, tty=tty))
+            await self._connection.write(on_wire(frame, tty=not self._framed))
 
     async def _take_input(self) -> bool:
         """Give the process what the client sends; whether the user wants to let go."""

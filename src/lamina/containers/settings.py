@@ -102,11 +102,18 @@ def _merge_healthcheck(own: Healthcheck | None, image: Healthcheck | None) -> He
 
 
 def complete(
-    config: ContainerConfig, image: ContainerConfig, host: HostConfig, *, id: str, unified: bool
+    config: ContainerConfig,
+    image: ContainerConfig,
+    host: HostConfig,
+    *,
+    id: str,
+    unified: bool,
+    runtime: str,
 ) -> tuple[ContainerConfig, HostConfig]:
     """What is asked for, checked, and with all that Docker assumes where nothing is said.
 
-    `unified`: whether there is only cgroup v2. Raises InvalidParameter with dockerd's words.
+    `unified`: whether there is only cgroup v2; `runtime`: the OCI runtime that there is.
+    Raises InvalidParameter with dockerd's words.
     """
     if config.entrypoint == ("",):
         config = msgspec.structs.replace(config, entrypoint=())
@@ -126,6 +133,8 @@ def complete(
     if config.stop_signal:
         parse_signal(config.stop_signal)
     check_host(host)
+    if host.runtime and host.runtime != runtime:
+        raise InvalidParameter(f"unknown or invalid runtime name: {host.runtime}")
     log = host.log_config
     privileged = host.privileged
     return config, msgspec.structs.replace(
@@ -138,6 +147,7 @@ def complete(
         masked_paths=_paths(host.masked_paths, () if privileged else MASKED_PATHS),
         readonly_paths=_paths(host.readonly_paths, () if privileged else READONLY_PATHS),
         memory_swap=host.memory_swap or 2 * host.memory,
+        runtime=runtime,
         oom_kill_disable=None if unified else bool(host.oom_kill_disable),
     )
 

@@ -1,7 +1,7 @@
 """`image_commit`: what a container has changed becomes an image."""
 
 from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -13,7 +13,7 @@ from lamina.containers.settings import merge_config
 from lamina.containers.stored import settings_of
 from lamina.dockerfile.changes import apply_changes
 from lamina.engine.tagging import parse_new_tag
-from lamina.errors import Conflict, ImageNotFound
+from lamina.errors import Conflict, ContainerNotFound, ImageNotFound
 from lamina.oci.config import ContainerConfig, ImageConfig
 from lamina.oci.digest import Digest
 from lamina.oci.reference import Reference
@@ -129,11 +129,17 @@ async def _held_up(
     if not pause or container.status != "running" or not containers.live(container).sandbox:
         yield
         return
-    await pause_container(containers, container.id)
+    try:
+        await pause_container(containers, container.id)
+    except Conflict:
+        # It has ended meanwhile.
+        yield
+        return
     try:
         yield
     finally:
-        await containers.records.finish(unpause_container(containers, container.id))
+        with suppress(Conflict, ContainerNotFound):
+            await containers.records.finish(unpause_container(containers, container.id))
 
 
 def _record(

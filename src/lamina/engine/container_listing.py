@@ -44,7 +44,9 @@ def list_containers(
     everything = all_containers or limit > 0 or wanted.asks_for_ended
     found = sorted(catalogue.containers.values(), key=lambda each: (-each.created, each.id))
     chosen = [each for each in found if (everything or each.is_running) and wanted(each)]
-    return [summarize(catalogue, each, now, health(each)) for each in chosen[: limit or None]]
+    if limit > 0:
+        chosen = chosen[:limit]
+    return [summarize(catalogue, each, now, health(each)) for each in chosen]
 
 
 class _Wanted:

@@ -151,8 +151,10 @@ def process_document(
             for limit in spec.limits.ulimits
         ],
     }
-    if identity.groups and not machine.rootless:
-        document["user"]["additionalGids"] = list(identity.groups)
+    if not machine.rootless:
+        # With the primary one, or a group's rights could be escaped by leaving it (CVE-2022-36109).
+        groups = dict.fromkeys((identity.gid, *identity.groups))
+        document["user"]["additionalGids"] = list(groups)
     if process.console_size is not None:
         height, width = process.console_size
         document["consoleSize"] = {"height": height, "width": width}

@@ -27,6 +27,7 @@ async def test_create_reads_what_a_client_sends(served: Served, wire: Wire) -> N
         "ExposedPorts": {"80/tcp": None},
         "Labels": {"a": None},
         "Unknown": 1,
+        "workingdir": "/",
         "HostConfig": {
             "Memory": 1 << 20,
             "MemorySwappiness": None,
@@ -48,6 +49,7 @@ async def test_create_reads_what_a_client_sends(served: Served, wire: Wire) -> N
         env=("A=b",),
         exposed_ports={"80/tcp": {}},
         labels={"a": ""},
+        working_dir="/",
     )
     assert host_config == HostConfig(
         memory=1 << 20,
@@ -92,6 +94,8 @@ async def test_list_passes_its_parameters_on(served: Served, wire: Wire) -> None
     reply = await wire.ask("GET", f"/containers/json?all=1&limit=2&size=1&filters={filters}")
     assert (reply.status, reply.body) == (200, b"[]\n")
     assert served.engine.calls == [("list", (True, 2, True, {"status": ["exited"]}))]
+    await wire.ask("GET", "/containers/json?limit=-1")
+    assert served.engine.calls[1] == ("list", (False, -1, False, {}))
     reply = await wire.ask("GET", "/containers/json?limit=x")
     assert (reply.status, reply.message) == (400, 'strconv.Atoi: parsing "x": invalid syntax')
 

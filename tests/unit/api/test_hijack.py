@@ -172,6 +172,21 @@ async def test_an_exec_is_started_over_its_connection(served: Served, wire: Wire
     assert served.engine.calls == [("exec_start", ("e0", False, False, None))]
 
 
+async def test_whether_an_exec_is_framed_is_for_its_start_to_say(
+    served: Served, wire: Wire
+) -> None:
+    # docker-py starts an exec that has a terminal without telling so.
+    served.engine.execs["e0"] = ExecConfig(cmd=("sh",), tty=True, attach_stdout=True)
+    program = served.engine.programs["e0"] = Program(tty=True)
+    program.say(1, b"$ ")
+    program.end()
+    await wire.request(
+        "POST", "/exec/e0/start", "Content-Type: application/json", *UPGRADE, body=b"{}"
+    )
+    assert (await wire.head()).status == 101
+    assert await ended(wire) == framed(1, b"$ ")
+
+
 async def test_an_exec_that_fails_says_so_over_the_connection(served: Served, wire: Wire) -> None:
     served.engine.execs["e0"] = ExecConfig(cmd=("missing",), attach_stdout=True)
     await wire.request(
