@@ -7,12 +7,15 @@ from contextlib import asynccontextmanager
 from lamina.containers.attachment import AttachedStreams
 from lamina.containers.containers import Containers
 from lamina.containers.logs import LogFile, LogQuery
-from lamina.containers.stored import settings_of
+from lamina.containers.stored import settings_of, state_of
 from lamina.errors import Conflict, NotImplementedHere
 from lamina.records.containers import Container
 from lamina.streams import Frame
 
 __all__ = ["attach_container", "container_output"]
+
+_FIRST_MOMENT = 0.3
+"""Seconds after its start in which a container is given time to end before its log is read."""
 
 _OTHERS_INTERVAL = 0.2
 """Seconds until what another process has added to a log is seen."""
@@ -25,12 +28,29 @@ def container_output(
     if settings_of(container).host_config.log_config.type == "none":
         raise NotImplementedHere("configured logging driver does not support reading")
     log = LogFile(containers.log_path(container))
-    if not follow or not container.is_running:
-        return log.read(query)
     live = containers.live(container)
+    if not container.is_running or (not follow and live.sandbox is None):
+        return log.read(query)
+    if not follow:
+        return _said(containers, container, log.read(query))
     if live.sandbox is not None:
         return log.read(query, more=live.more)
     return log.read(query, more=lambda: _others(containers, container))
+
+
+async def _said(
+    containers: Containers, container: Container, log: AsyncIterator[Frame]
+) -> AsyncIterator[Frame]:
+    """The log of a running container; one that was started just now may first say something.
+
+    Clients ask for the output of a short command without waiting for its end, and have it from a
+    dockerd, which takes longer to start one than most take to run.
+    """
+    age = (containers.now() - state_of(container).started) / 1_000_000_000
+    if 0 <= age < _FIRST_MOMENT:
+        await asyncio.wait({containers.live(container).exit()}, timeout=_FIRST_MOMENT - age)
+    async for frame in log:
+        yield frame
 
 
 def _others(containers: Containers, container: Container) -> asyncio.Future[None] | None:
