@@ -58,7 +58,7 @@ def test_what_is_set_wins_and_sets_are_joined() -> None:
 
 
 def completed(config: ContainerConfig, **host: Any) -> tuple[ContainerConfig, HostConfig]:  # noqa: ANN401 - a HostConfig's fields
-    return complete(config, IMAGE, HostConfig(**host), id="f" * 64, unified=False)
+    return complete(config, IMAGE, HostConfig(**host), id="f" * 64, unified=False, runtime="runc")
 
 
 def test_what_docker_assumes() -> None:
@@ -74,7 +74,14 @@ def test_what_docker_assumes() -> None:
 
 def test_no_command() -> None:
     with pytest.raises(InvalidParameter, match="no command specified"):
-        complete(ContainerConfig(), ContainerConfig(), HostConfig(), id="f" * 64, unified=False)
+        complete(
+            ContainerConfig(),
+            ContainerConfig(),
+            HostConfig(),
+            id="f" * 64,
+            unified=False,
+            runtime="runc",
+        )
 
 
 @pytest.mark.parametrize(
