@@ -100,7 +100,7 @@ async def create_container(
     except BaseException:
         await records.finish(_unmake(containers, container, made))
         raise
-    return container, warnings_about(host, bridge=bridge)
+    return container, warnings_about(host, bridge=bridge, rootless=runtime.machine.rootless)
 
 
 def _check_free(names: Mapping[str, str], name: str) -> None:

@@ -233,8 +233,17 @@ _UNUSED: Final = {
 """Parts of a HostConfig that nothing is done about, and what they are called."""
 
 
-def warnings_about(host: HostConfig, *, bridge: bool) -> list[str]:
-    """What the caller should know; `bridge`: whether a network with a way out is to be had."""
+_LIMITS: Final = (
+    "memory", "memory_reservation", "nano_cpus", "cpu_shares", "cpu_period", "cpu_quota",
+    "cpuset_cpus", "cpuset_mems", "pids_limit", "blkio_weight",
+)  # fmt: skip
+
+
+def warnings_about(host: HostConfig, *, bridge: bool, rootless: bool = False) -> list[str]:
+    """What the caller should know.
+
+    `bridge`: whether a network with a way out is to be had; `rootless`: there are no limits.
+    """
     found = []
     for name, what in _UNUSED.items():
         if getattr(host, name):
@@ -251,6 +260,8 @@ def warnings_about(host: HostConfig, *, bridge: bool) -> list[str]:
             "OOM killer is disabled for the container, but no memory limit is set, this can result"
             " in the system running out of resources."
         )
+    if rootless and any(getattr(host, name) for name in _LIMITS):
+        found.append("Limits of resources need root; they are ignored.")
     return list(dict.fromkeys(found))
 
 

@@ -285,7 +285,7 @@ def spawn(argv: list[str], fds: list[int]) -> int:
     null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
     try:
         given = fds if len(fds) == 3 else [null, null, null]
-        return os.posix_spawn(
+        return os.posix_spawnp(
             argv[0],
             argv,
             {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},

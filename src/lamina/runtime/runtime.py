@@ -42,7 +42,7 @@ from lamina.runtime.spec import Limits, NetworkMode, ProcessSpec, SandboxSpec
 from lamina.runtime.stdio import Pipes, Streams, resize_terminal
 from lamina.runtime.supervisor import Exit, Supervisor
 from lamina.runtime.sweeping import discard
-from lamina.runtime.users import identify
+from lamina.runtime.users import Identity, identify
 
 __all__ = ["Exit", "RunningProcess", "Runtime", "Sandbox"]
 
@@ -208,6 +208,10 @@ class Runtime:
         """The OCI runtime that is used. Unavailable."""
         async with self._starting:
             if self._program is None:
+                if os.geteuid() and not self._machine.rootless:
+                    raise Unavailable(
+                        "containers need root, or user namespaces, which do not work here"
+                    )
                 for name in ("state", "bundles"):
                     (self._directory / name).mkdir(mode=0o711, parents=True, exist_ok=True)
                 found = await find_runtime(
@@ -351,7 +355,7 @@ class Runtime:
 
         def prepare() -> None:
             spec = sandbox.spec
-            identity = identify(spec.rootfs_here or spec.rootfs, process.user, process.groups)
+            identity = self._identify(spec, process)
             document = process_document(process, identity, spec, self._machine)
             place.mkdir(mode=0o700)
             (place / "process.json").write_text(json.dumps(document))
@@ -387,6 +391,9 @@ class Runtime:
         stdin: bool,
     ) -> _Launched:
         argv = [*request["argv"], *(["--console-socket=console"] if tty else []), *operands]
+        if self._machine.rootless:
+            # Who enters another mount namespace is at its root then.
+            argv = ["/bin/sh", "-c", 'cd "$0" && exec "$@"', str(place), *argv]
         whole = {**request, "argv": self._command(argv), "bundle": str(place), "tty": tty}
         pipes = Pipes(stdin=stdin) if not tty else None
         try:
@@ -406,7 +413,7 @@ class Runtime:
     def _make_bundle(
         self, bundle: Path, name: str, spec: SandboxSpec, network: Network | None
     ) -> None:
-        identity = identify(spec.rootfs_here or spec.rootfs, spec.process.user, spec.process.groups)
+        identity = self._identify(spec, spec.process)
         init = find_init() if spec.init else None
         bundle.mkdir(mode=0o711)
         try:
@@ -424,6 +431,16 @@ class Runtime:
         except BaseException:
             discard(bundle.parent, bundle.name)
             raise
+
+    def _identify(self, spec: SandboxSpec, process: ProcessSpec) -> Identity:
+        """Who a process is. InvalidParameter, Unavailable."""
+        identity = identify(spec.rootfs_here or spec.rootfs, process.user, process.groups)
+        if self._machine.rootless and (identity.uid or identity.gid):
+            raise Unavailable(
+                f"no process can be user {process.user}:"
+                " without root, a container has one user only"
+            )
+        return identity
 
     async def _options(self) -> list[str]:
         program = await self.program()

@@ -126,6 +126,8 @@ def test_nothing_is_passed_over_in_silence() -> None:
         HostConfig(links=("a",), port_bindings={"80/tcp": None}, oom_kill_disable=True), bridge=True
     )
     assert len(found) == 3
+    (limits,) = warnings_about(HostConfig(pids_limit=1), bridge=True, rootless=True)
+    assert "need root" in limits
 
 
 def test_names() -> None:
