@@ -153,9 +153,9 @@ def _directory(name: str, path: str, view: View) -> Located:
     try:
         return located(name, path, view)
     except NotFound as error:
-        try:
-            located(name, path, replace(view, path=view.path.rstrip("/")))
-        except NotFound:
+        there = located(name, path, replace(view, path=view.path.rstrip("/")))
+        if there.target:
+            # A link that leads nowhere.
             raise error from None
         raise InvalidParameter("extraction point is not a directory") from None
 
