@@ -4,13 +4,10 @@ import asyncio
 import io
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 
 from lamina.build.bases import BaseImages
-from lamina.build.cache import LocalCache, NoCache, SharedSteps, SourceCache, StepCache
-from lamina.build.cache_mounts import CacheMounts
+from lamina.build.cache import LocalCache, NoCache, SourceCache, StepCache
 from lamina.build.context import BuildContext, spooled
 from lamina.build.copying import Copier
 from lamina.build.exporting import Destination, check_outputs, export
@@ -18,6 +15,7 @@ from lamina.build.files import ContextFiles, Files, ImageFiles
 from lamina.build.flattening import squash, squashed
 from lamina.build.ledger import BuiltImage, Ledger
 from lamina.build.mounts import MountMaker
+from lamina.build.parts import BuildParts
 from lamina.build.plan import BuildPlan, PlannedStage, declared_names, plan_build
 from lamina.build.remote import RemoteContext, remote_context
 from lamina.build.request import BuildRequest
@@ -31,29 +29,7 @@ from lamina.dockerfile.buildargs import BuildArguments, platform_arguments
 from lamina.errors import InvalidParameter, LaminaError
 from lamina.oci.platform import Platform, host
 from lamina.progress import Aux, Report, StreamText
-from lamina.runtime.workshop import Workshop
 from lamina.streams import ByteSource
-from lamina.transfer.layer_indexes import LayerIndexes
-from lamina.transfer.remotes import Remotes
-from lamina.transfer.resources import Resources
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BuildParts:
-    """The engine's parts, as builds need them; `directory` is for what a build keeps on disk."""
-
-    resources: Resources
-    remotes: Remotes
-    directory: Path
-    version: str
-    workshop: Workshop
-    caches: CacheMounts
-    indexes: LayerIndexes
-    cache_limit: int | None = None
-    """Bytes that the contents of cache mounts may take after a build; None: any."""
-    allow_insecure: bool = False
-    """Whether ``RUN --security=insecure`` is allowed."""
-    shared: SharedSteps = field(default_factory=SharedSteps)
 
 
 async def build_image(

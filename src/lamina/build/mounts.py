@@ -14,7 +14,7 @@ from typing import Final
 
 from lamina.build.agent import forwarded_agent
 from lamina.build.cache_mounts import CacheMounts, CacheWish, Fill
-from lamina.build.scratch import scratch_directory, sweep_scratch
+from lamina.build.scratch import MEMORY, scratch_directory
 from lamina.dockerfile.mounts import Mount, MountType, Sharing
 from lamina.errors import Conflict, InvalidParameter, LaminaError, NotFound
 from lamina.oci.rootfs import chain_ids
@@ -22,7 +22,6 @@ from lamina.runtime.spec import Mount as RuntimeMount
 from lamina.runtime.workshop import Workshop
 from lamina.snapshots.store import LayerSource, Snapshots
 
-_MEMORY: Final = Path("/dev/shm")  # noqa: S108 - a directory in it is made with mkdtemp
 _MAX_SECRET: Final = 500 << 10
 _MAX_LINKS: Final = 40
 
@@ -62,12 +61,6 @@ SCRIPTS: Final = "/dev/pipes"
 """Where a heredoc lies that is run itself."""
 
 
-def sweep_left_overs(directory: Path) -> None:
-    """Remove what builds of killed processes have left in `directory` and in memory."""
-    for parent in (directory, _MEMORY):
-        sweep_scratch(parent)
-
-
 class MountMaker:
     """Makes the mounts of one build's commands."""
 
@@ -102,7 +95,7 @@ class MountMaker:
 
     def private_directory(self, *, in_memory: bool) -> AbstractAsyncContextManager[Path]:
         """A directory that only this user sees into, gone with the context."""
-        parent = _MEMORY if in_memory and os.access(_MEMORY, os.W_OK) else self._directory
+        parent = MEMORY if in_memory and os.access(MEMORY, os.W_OK) else self._directory
         return scratch_directory(parent)
 
     @asynccontextmanager

@@ -16,6 +16,7 @@ from typing import Final
 
 from lamina.content.threads import run_to_end
 
+MEMORY: Final = Path("/dev/shm")  # noqa: S108 - a directory in it is made with mkdtemp
 _PREFIX: Final = "lamina-build-"
 _LOCK: Final = ".lock"
 
@@ -31,8 +32,13 @@ async def scratch_directory(parent: Path) -> AsyncIterator[Path]:
         await asyncio.shield(removal)
 
 
-def sweep_scratch(parent: Path) -> None:
-    """Remove what killed processes of this user have left below `parent`."""
+def sweep_left_overs(directory: Path) -> None:
+    """Remove what builds of this user's killed processes have left in `directory` and MEMORY."""
+    for parent in (directory, MEMORY):
+        _sweep(parent)
+
+
+def _sweep(parent: Path) -> None:
     for place in parent.glob(f"{_PREFIX}*"):
         with contextlib.suppress(OSError):
             lock = os.open(place / _LOCK, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)

@@ -48,6 +48,10 @@ def command(config_file: Path | None, **options: Any) -> None:  # noqa: ANN401
     Docker clients find the daemon by DOCKER_HOST. It stops on SIGTERM or SIGINT when running
     requests have ended; on a second signal at once.
     """
+    import gc
+
+    # None of what is loaded now is garbage: to look for some would be a tenth of the start.
+    gc.disable()
     import uvloop
 
     from lamina.daemon import DaemonConfig, read_config, run

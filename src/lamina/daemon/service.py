@@ -92,6 +92,7 @@ async def run(config: DaemonConfig, *, environ: Mapping[str, str]) -> None:
         # What is there now stays: the collector need not look at it again and again.
         gc.collect()
         gc.freeze()
+        gc.enable()
         await engine.start_containers()
         await serve(
             engine,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from lamina.build.builder import BuildParts, build_image
+from lamina.build.parts import BuildParts
 from lamina.build.request import BuildRequest, RunSettings, parse_tags
 from lamina.engine.creating import parse_auth
 from lamina.errors import InvalidParameter
@@ -73,6 +73,8 @@ def build_operation(
     parts: BuildParts, parameters: BuildParameters, body: ByteSource | None
 ) -> Operation[str]:
     """A build that begins when it is iterated or awaited."""
+    # Whoever never builds need not wait for a builder to be loaded.
+    from lamina.build.builder import build_image  # noqa: PLC0415
 
     async def work(report: Report) -> str:
         return await build_image(parts, parameters.checked(), body, report=report)

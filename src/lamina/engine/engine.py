@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Self
 
 from lamina import __version__
-from lamina.build.builder import BuildParts
 from lamina.build.cache_mounts import CacheMounts
-from lamina.build.mounts import sweep_left_overs
+from lamina.build.parts import BuildParts
 from lamina.build.request import RunSettings
+from lamina.build.scratch import sweep_left_overs
 from lamina.containers.containers import Containers, Parts
 from lamina.containers.recovery import close_containers, recover_containers
 from lamina.content.local import LocalStore
