@@ -1,19 +1,21 @@
-"""The files a build may use: a tar, kept in a file without a name and indexed as it comes."""
+"""The files a build may use: a tar in a file without a name, indexed and hashed as it comes."""
 
+import asyncio
 import contextlib
 import hashlib
 import os
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Final
 
+from lamina.build.hashing import FileHashes
 from lamina.content.threads import run_to_end
 from lamina.dockerfile.ignore import IgnorePatterns
 from lamina.errors import LaminaError, NotFound
 from lamina.layers.compression import PREFIX_SIZE, Decompressor, detect
-from lamina.layers.index import IndexBuilder, LayerIndex
+from lamina.layers.index import IndexBuilder, IndexEntry, LayerIndex
 from lamina.layers.scan import MAX_LAYER
 from lamina.layers.tarheader import EntryType
 from lamina.oci.digest import Digest
@@ -23,8 +25,17 @@ from lamina.streams import CHUNK_SIZE, ByteSource, chunks_of
 class BuildContext:
     """A context: `index` tells its files, `read` gives a small one whole."""
 
-    def __init__(self, file: BinaryIO, index: LayerIndex, digest: Digest, directory: Path) -> None:
+    def __init__(
+        self,
+        file: BinaryIO,
+        index: LayerIndex,
+        *,
+        hashes: Mapping[str, str],
+        digest: Digest,
+        directory: Path,
+    ) -> None:
         self._file = file
+        self._hashes = hashes
         self.index = index
         self.directory = directory
         """Where there is room for temporary files."""
@@ -42,6 +53,12 @@ class BuildContext:
             offset += len(piece)
             yield piece
 
+    def hash_of(self, entry: IndexEntry) -> str | None:
+        """The hash of a file, as the cache knows it, if it was computed when the context came."""
+        if entry.sparse or entry.type is EntryType.HARD_LINK:
+            return None
+        return self._hashes.get(entry.path)
+
     def without_ignored(self, patterns: IgnorePatterns) -> "BuildContext":
         """The same, in which nothing is that an ignore file leaves out."""
         index = LayerIndex(
@@ -51,7 +68,9 @@ class BuildContext:
         )
         texts = "\n".join(f"{'!' * one.exception}{one.text}" for one in patterns.patterns)
         digest = Digest.of(f"{self.digest}\n{texts}".encode())
-        return BuildContext(self._file, index, digest, self.directory)
+        return BuildContext(
+            self._file, index, hashes=self._hashes, digest=digest, directory=self.directory
+        )
 
     def read(self, path: str, limit: int) -> bytes:
         """The content of a file of at most `limit` bytes. Raises NotFound, LaminaError."""
@@ -71,11 +90,33 @@ async def spooled(source: ByteSource, directory: Path) -> AsyncIterator[BuildCon
     """
     with tempfile.TemporaryFile(dir=directory) as file:
         spool = _Spool(file)
+        await _fill(spool, source)
+        yield await run_to_end(lambda: spool.finish(directory))
+
+
+async def _fill(spool: "_Spool", source: ByteSource) -> None:
+    """Feed it, with much at once; while a thread works on that, more is received."""
+    feeding = asyncio.create_task(asyncio.sleep(0))
+    waiting: list[bytes] = []
+    size = 0
+    try:
         async with contextlib.aclosing(chunks_of(source)) as chunks:
             async for chunk in chunks:
-                await run_to_end(partial(spool.feed, chunk))
-        index = await run_to_end(spool.finish)
-        yield BuildContext(file, index, spool.digest, directory)
+                waiting.append(chunk)
+                size += len(chunk)
+                if size < _FED_AT_ONCE:
+                    continue
+                await feeding
+                data, waiting, size = b"".join(waiting), [], 0
+                feeding = asyncio.create_task(run_to_end(partial(spool.feed, data)))
+        await feeding
+        await run_to_end(lambda: spool.feed(b"".join(waiting)))
+    finally:
+        # No thread may write to a file that is closed.
+        await asyncio.gather(feeding, return_exceptions=True)
+
+
+_FED_AT_ONCE: Final = 1 << 20
 
 
 class _Spool:
@@ -83,15 +124,10 @@ class _Spool:
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
-        self._index = IndexBuilder()
-        self._hasher = hashlib.sha256()
+        self._hashes = FileHashes()
+        self._index = IndexBuilder(reader=self._hashes, whiteouts=False)
         self._prefix = bytearray()
         self._decompressor: Decompressor | None = None
-
-    @property
-    def digest(self) -> Digest:
-        """The digest of the uncompressed tar so far."""
-        return Digest.from_hasher(self._hasher)
 
     def feed(self, data: bytes) -> None:
         """Take the next bytes of the body."""
@@ -102,7 +138,7 @@ class _Spool:
             data = self._begin()
         self._take(data)
 
-    def finish(self) -> LayerIndex:
+    def finish(self, directory: Path) -> BuildContext:
         """Say that the body ends here."""
         if self._decompressor is None:
             self._take(self._begin())
@@ -110,7 +146,10 @@ class _Spool:
         if self._decompressor.size:
             self._decompressor.close()
         self._file.flush()
-        return self._index.finish()
+        index = self._index.finish()
+        hashes = self._hashes.found
+        digest = _digest(index, hashes)
+        return BuildContext(self._file, index, hashes=hashes, digest=digest, directory=directory)
 
     def _begin(self) -> bytes:
         beginning = bytes(self._prefix)
@@ -122,5 +161,12 @@ class _Spool:
         assert self._decompressor is not None
         for piece in self._decompressor.feed(data):
             self._file.write(piece)
-            self._hasher.update(piece)
             self._index.feed(piece)
+
+
+def _digest(index: LayerIndex, hashes: Mapping[str, str]) -> Digest:
+    """A digest of all files: their hashes, which say everything but when they were changed."""
+    hasher = hashlib.sha256()
+    for entry in index:
+        hasher.update(f"{hashes[entry.path]} {entry.mtime_ns}\n".encode())
+    return Digest.from_hasher(hasher)

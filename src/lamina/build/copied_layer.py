@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Final
 
 from lamina.build.additions import Addition, Additions
 from lamina.build.files import Contents, Files
@@ -38,9 +39,22 @@ async def tar_of(additions: Additions, stack: AsyncExitStack, scratch: Path) -> 
 
 
 def _pieces(additions: Additions, contents: dict[int, Contents]) -> Iterator[bytes]:
+    """The entries; small ones are gathered, as each piece costs those who take it something."""
+    gathered: list[bytes] = []
+    size = 0
     for path, addition in additions:
-        yield from _entry(path, addition, contents)
-    yield END
+        for piece in _entry(path, addition, contents):
+            gathered.append(piece)
+            size += len(piece)
+            if size >= _GATHERED:
+                yield b"".join(gathered) if len(gathered) > 1 else piece
+                gathered.clear()
+                size = 0
+    gathered.append(END)
+    yield b"".join(gathered)
+
+
+_GATHERED: Final = 1 << 18
 
 
 async def _open_all(

@@ -237,7 +237,7 @@ def _entries(
         if one.found.is_directory:
             founds = [found for _, found, _ in below(one, exclusion)]
         for found in founds:
-            if found.entry.size:
+            if found.entry.size and one.files.hash_of(found) is None:
                 by_layer.setdefault(found.layer, []).append(found.entry)
     return wanted
 

@@ -13,7 +13,7 @@ from lamina.layers.contents import LayerContents
 from lamina.layers.index import IndexEntry
 from lamina.layers.tarheader import EntryType
 from lamina.layers.tarwriter import END, header_bytes, padding
-from lamina.layers.view import FileView
+from lamina.layers.view import FileView, Found
 from lamina.oci import mediatype
 from lamina.runtime.layer_sources import sources_of
 from lamina.snapshots.store import LayerSource
@@ -44,6 +44,9 @@ class Files(Protocol):
     def is_context(self) -> bool:
         """Whether it is the build's context, whose files belong to nobody in particular."""
 
+    def hash_of(self, found: Found, /) -> str | None:
+        """What `file_hash` gives for a file, where it is known already."""
+
     async def open(
         self, wanted: Mapping[int, Sequence[IndexEntry]], stack: AsyncExitStack, scratch: Path
     ) -> Contents:
@@ -60,6 +63,10 @@ class ContextFiles:
         self.name = "the build context"
         self.view = FileView([context.index])
         self.layers = (LayerSource(context.digest, self._opened),)
+
+    def hash_of(self, found: Found, /) -> str | None:
+        """What was computed when the context came."""
+        return self._context.hash_of(found.entry)
 
     @contextmanager
     def _opened(self) -> Iterator[Iterator[bytes]]:
@@ -110,6 +117,10 @@ class ImageFiles:
         """Those of an image that stays meanwhile; None is one without any."""
         found = [] if image is None else await indexes.of(image.layers)
         return cls(name, image, FileView(found), blobs)
+
+    def hash_of(self, _found: Found, /) -> str | None:
+        """Nothing is known of them."""
+        return None
 
     async def open(
         self, wanted: Mapping[int, Sequence[IndexEntry]], stack: AsyncExitStack, scratch: Path

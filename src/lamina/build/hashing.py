@@ -5,7 +5,7 @@ directory's is over the sorted ones of all that is below it.
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from lamina.layers.index import IndexEntry
 from lamina.layers.tarheader import EntryType
@@ -23,6 +23,33 @@ def file_hash(path: str, found: Found, read: Read) -> str:
         for piece in read(found):
             hasher.update(piece)
     return hasher.hexdigest()
+
+
+class FileHashes:
+    """Hashes the files of a tar while it is indexed: an `EntryReader`."""
+
+    def __init__(self) -> None:
+        self._found: dict[str, str] = {}
+        self._path = ""
+        self._hasher = hashlib.sha256()
+
+    @property
+    def found(self) -> Mapping[str, str]:
+        """The hashes by path. Those of sparse files and of hard links are not `file_hash`'s."""
+        return self._found
+
+    def begin(self, entry: IndexEntry) -> None:
+        """A file begins."""
+        self._path = entry.path
+        self._hasher = hashlib.sha256(_header(entry.path, entry))
+
+    def feed(self, data: memoryview) -> None:
+        """More of its content."""
+        self._hasher.update(data)
+
+    def end(self) -> None:
+        """It ends here; of several files of one path the last counts."""
+        self._found[self._path] = self._hasher.hexdigest()
 
 
 def joined_hash(kind: str, hashes: Iterable[str]) -> str:

@@ -134,13 +134,14 @@ def hash_of(picked: Sequence[Picked], exclusion: Exclusion | None, read: ReadOf)
 
 
 def _hash_of_one(one: Picked, exclusion: Exclusion | None, read: ReadOf) -> str:
-    def contents(found: Found) -> Iterator[bytes]:
-        return read(one.files, found)
+    def hashed(path: str, found: Found) -> str:
+        known = one.files.hash_of(found)
+        return known or file_hash(path, found, lambda entry: read(one.files, entry))
 
     if not one.found.is_directory:
-        return f"file:{file_hash(one.path, one.found, contents)}"
-    hashes = [file_hash(one.path, one.found, contents)] if one.path else []
-    hashes += [file_hash(path, found, contents) for path, found, _ in below(one, exclusion)]
+        return f"file:{hashed(one.path, one.found)}"
+    hashes = [hashed(one.path, one.found)] if one.path else []
+    hashes += [hashed(path, found) for path, found, _ in below(one, exclusion)]
     return joined_hash("dir", sorted(hashes))
 
 

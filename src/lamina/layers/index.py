@@ -6,7 +6,7 @@ all entries joined by NUL (which no path can hold), numbers in lists, rare thing
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 
@@ -15,7 +15,14 @@ from lamina.layers.footprint import Footprint, FootprintLimits, is_whiteout, unp
 from lamina.layers.tarheader import NO_XATTRS, EntryType, TarHeader
 from lamina.layers.tarstream import TarScanner
 
-__all__ = ["MAX_ENCODED", "OPAQUE_MARKER", "IndexBuilder", "IndexEntry", "LayerIndex"]
+__all__ = [
+    "MAX_ENCODED",
+    "OPAQUE_MARKER",
+    "EntryReader",
+    "IndexBuilder",
+    "IndexEntry",
+    "LayerIndex",
+]
 
 OPAQUE_MARKER: Final = ".wh..wh..opq"
 """The file that says: nothing of lower layers is to be seen in its directory."""
@@ -184,12 +191,42 @@ class LayerIndex:
 _DECODER: Final = msgspec.msgpack.Decoder(_Encoded)
 
 
-class IndexBuilder:
-    """Makes a `LayerIndex` out of an uncompressed tar stream that is pushed in pieces."""
+class EntryReader(Protocol):
+    """What wants to see the entries of a stream, and their data, while it is indexed."""
 
-    def __init__(self, *, limits: FootprintLimits | None = None) -> None:
+    def begin(self, entry: IndexEntry) -> None:
+        """An entry begins."""
+
+    def feed(self, data: memoryview) -> None:
+        """The next of its data as it is stored; valid during the call only."""
+
+    def end(self) -> None:
+        """The entry ends."""
+
+
+class IndexBuilder:
+    """Makes a `LayerIndex` out of an uncompressed tar stream that is pushed in pieces.
+
+    `reader` is shown every entry of the index. Without `whiteouts`, the tar is no layer: files with
+    the names of whiteouts are files.
+    """
+
+    def __init__(
+        self,
+        *,
+        limits: FootprintLimits | None = None,
+        reader: EntryReader | None = None,
+        whiteouts: bool = True,
+    ) -> None:
         self._footprint = Footprint(limits, error=unpack_error)
-        self._scanner = TarScanner(self._on_entry, error=unpack_error)
+        self._reader = reader
+        self._has_whiteouts = whiteouts
+        self._scanner = TarScanner(
+            self._on_entry,
+            on_data=None if reader is None else reader.feed,
+            on_end=None if reader is None else reader.end,
+            error=unpack_error,
+        )
         self._entries: dict[str, IndexEntry] = {}
         self._whiteouts: set[str] = set()
         self._opaques: set[str] = set()
@@ -213,7 +250,7 @@ class IndexBuilder:
     def _on_entry(self, header: TarHeader) -> bool:
         self._footprint.add(header)
         path = header.path
-        if is_whiteout(path):
+        if self._has_whiteouts and is_whiteout(path):
             self._note_removal(path)
             return False
         self._xattr_bytes += sum(len(name) + len(value) for name, value in header.xattrs.items())
@@ -221,8 +258,11 @@ class IndexBuilder:
             raise unpack_error("layer has too many extended attributes")
         # The last of several entries of a path counts, and stands where it stood in the stream.
         self._entries.pop(path, None)
-        self._entries[path] = self._entry(header)
-        return False
+        self._entries[path] = entry = self._entry(header)
+        if self._reader is None:
+            return False
+        self._reader.begin(entry)
+        return True
 
     def _note_removal(self, path: str) -> None:
         above, _, name = path.rpartition("/")
