@@ -27,7 +27,7 @@ def container_output(
     """What it wrote, and with `follow` what it will write until it ends. NotImplementedHere."""
     if settings_of(container).host_config.log_config.type == "none":
         raise NotImplementedHere("configured logging driver does not support reading")
-    log = LogFile(containers.log_path(container))
+    log = LogFile(containers.log_path(container), containers.now)
     live = containers.live(container)
     if not container.is_running or (not follow and live.sandbox is None):
         return log.read(query)

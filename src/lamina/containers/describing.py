@@ -39,13 +39,13 @@ _UNITS: Final = (
 def inspect_container(
     container: Container,
     *,
-    place: Path,
+    bundle: Path | None,
     log: Path,
     driver: str,
     execs: list[str],
     health: HealthState | None,
 ) -> ContainerInspect:
-    """Everything known about a container, but for sizes."""
+    """Everything known about a container, but for sizes; `bundle` is there while it runs."""
     settings = settings_of(container)
     argv = settings.argv
     return ContainerInspect(
@@ -55,9 +55,9 @@ def inspect_container(
         args=list(argv[1:]),
         state=_state(container, health),
         image=str(container.image_id),
-        resolv_conf_path=str(place / "resolv.conf"),
-        hostname_path=str(place / "hostname"),
-        hosts_path=str(place / "hosts"),
+        resolv_conf_path=str(bundle / "resolv.conf") if bundle else "",
+        hostname_path=str(bundle / "hostname") if bundle else "",
+        hosts_path=str(bundle / "hosts") if bundle else "",
         log_path=str(log) if settings.host_config.log_config.type != "none" else "",
         name=f"/{container.name}",
         restart_count=state_of(container).restarts,

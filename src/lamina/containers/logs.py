@@ -10,6 +10,7 @@ Each is a line, or a piece of a very long one; text that is no UTF-8 is kept wit
 import asyncio
 import os
 import re
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -122,8 +123,9 @@ def _cut(piece: bytes) -> list[bytes]:
 class LogFile:
     """The log of a container, the files that were moved away included."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, now: Callable[[], int] = time.time_ns) -> None:
         self._path = path
+        self._now = now
 
     async def read(
         self,
@@ -131,7 +133,7 @@ class LogFile:
         *,
         more: Callable[[], asyncio.Future[None] | None] | None = None,
     ) -> AsyncIterator[Frame]:
-        """The lines that are wanted, oldest first.
+        """The lines that are wanted, oldest first; those after `LogQuery.until` are not waited for.
 
         `more` makes it go on: asked before the end is looked for, it gives a future for more to
         come, or None once the container has ended.
@@ -180,7 +182,13 @@ class LogFile:
                 continue
             if waiting is None:
                 return
-            await waiting
+            if query.until is None:
+                await waiting
+                continue
+            left = (query.until - self._now()) / 1_000_000_000
+            if left < 0:
+                return
+            await asyncio.wait({waiting}, timeout=left)
 
     def _opened(self) -> list[int]:
         """All files, oldest first."""

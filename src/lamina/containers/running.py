@@ -8,6 +8,7 @@ from typing import Final
 from lamina.containers.containers import Containers
 from lamina.containers.health import check_health, has_check
 from lamina.containers.live import HealthState, Live
+from lamina.containers.log_options import LogOptions
 from lamina.containers.logs import LogWriter
 from lamina.containers.removal import remove_ended
 from lamina.containers.sandboxing import sandbox_spec
@@ -138,23 +139,10 @@ def _log(containers: Containers, container: Container, settings: Settings) -> Lo
     kind = settings.host_config.log_config
     if kind.type == "none":
         return None
-    options = kind.config or {}
-    limit = parse_size(options["max-size"]) if "max-size" in options else None
-    files = int(options.get("max-file", "1"))
+    options = LogOptions.parse(kind.config or {})
     path = containers.log_path(container)
     path.parent.mkdir(mode=0o710, parents=True, exist_ok=True)
-    return LogWriter(path, limit=limit, files=files)
-
-
-def parse_size(text: str) -> int:
-    """Bytes of ``10m``. InvalidParameter."""
-    number, unit = text.rstrip("bB")[:-1], text.rstrip("bB")[-1:].lower()
-    if unit.isdigit():
-        number, unit = number + unit, ""
-    try:
-        return int(float(number) * {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}[unit])
-    except (KeyError, ValueError):
-        raise InvalidParameter(f"invalid size: '{text}'") from None
+    return LogWriter(path, limit=options.limit, files=options.files)
 
 
 # The end.

@@ -5,6 +5,7 @@ from typing import Final
 
 import msgspec
 
+from lamina.containers.log_options import LogOptions
 from lamina.dockerfile.signals import parse_signal
 from lamina.errors import Conflict, InvalidParameter, NotFound, NotImplementedHere
 from lamina.models import HostConfig, LogConfig, MountPoint
@@ -162,6 +163,8 @@ def check_host(host: HostConfig) -> None:
     _check_policy(host)
     if (driver := host.log_config.type or "json-file") not in LOG_DRIVERS:
         raise InvalidParameter(f"logger: no log driver named '{driver}' is registered")
+    if driver == "json-file":
+        LogOptions.parse(host.log_config.config or {})
     _check_network(host.network_mode)
     if host.device_requests:
         asked = host.device_requests[0]
@@ -248,6 +251,8 @@ def warnings_about(host: HostConfig, *, bridge: bool, rootless: bool = False) ->
     for name, what in _UNUSED.items():
         if getattr(host, name):
             found.append(f"lamina does not support {what}; they are ignored.")
+    if set(host.log_config.config or ()) - {"max-size", "max-file"}:
+        found.append("lamina supports the log options max-size and max-file only.")
     if host.port_bindings or host.publish_all_ports:
         found.append("lamina does not publish ports; the container's are not reachable.")
     if host.network_mode in {"", "default", "bridge"} and not bridge:

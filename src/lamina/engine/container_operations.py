@@ -193,7 +193,9 @@ class ContainerOperations:
         container = containers.find(id)
         found = inspect_container(
             container,
-            place=containers.place(container),
+            bundle=containers.workshop.bundle(container.process, container.id)
+            if container.process
+            else None,
             log=containers.log_path(container),
             driver=(await containers.workshop.snapshots()).driver,
             execs=self._execs.of(container),

@@ -116,6 +116,10 @@ class Workshop:
             machine=runtime.machine,
         )
 
+    def bundle(self, process: str, name: str) -> Path:
+        """Where the files of a sandbox are that some process runs."""
+        return self._root / "run" / process / "bundles" / name
+
     def key(self) -> str:
         """A new key for a snapshot of this process."""
         return f"{self._records.process}-{secrets.token_hex(8)}"

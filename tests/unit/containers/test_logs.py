@@ -114,5 +114,16 @@ async def test_following(path: Path) -> None:
     assert [frame.data async for frame in frames] == [b"rest"]
 
 
+async def test_following_until_a_time(path: Path) -> None:
+    write(path, "1\n")
+    now = 5 * SECOND
+    never = asyncio.get_running_loop().create_future()
+    query = LogQuery(until=now + SECOND // 20)
+    frames = LogFile(path, lambda: now).read(query, more=lambda: never)
+    assert (await anext(frames)).data == b"1\n"
+    now += SECOND
+    assert [frame async for frame in frames] == []
+
+
 async def test_no_log_at_all(path: Path) -> None:
     assert await read(path) == []

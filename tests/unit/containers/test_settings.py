@@ -2,8 +2,8 @@ from typing import Any
 
 import pytest
 
+from lamina.containers.log_options import LogOptions, parse_size
 from lamina.containers.names import check_name, new_name
-from lamina.containers.running import parse_size
 from lamina.containers.sandboxing import container_limits
 from lamina.containers.settings import complete, merge_config, warnings_about
 from lamina.errors import InvalidParameter
@@ -144,6 +144,22 @@ def test_names() -> None:
 )
 def test_sizes(text: str, size: int) -> None:
     assert parse_size(text) == size
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"max-file": "0"}, "max-file cannot be less than 1"),
+        ({"max-file": "2"}, "requires max-size"),
+        ({"max-size": "x"}, "invalid size"),
+        ({"syslog-address": "x"}, "unknown log opt 'syslog-address' for json-file log driver"),
+    ],
+)
+def test_log_options_that_are_none(options: dict[str, str], words: str) -> None:
+    with pytest.raises(InvalidParameter, match=words):
+        LogOptions.parse(options)
+    with pytest.raises(InvalidParameter, match=words):
+        completed(ContainerConfig(), log_config=LogConfig(config=options))
 
 
 @pytest.mark.parametrize("text", ["", "m", "1x", "-"])

@@ -212,6 +212,15 @@ async def test_stopping(docker: Engine) -> None:
     assert (await docker.container_inspect(deaf)).state.exit_code == 137
 
 
+async def test_the_files_it_is_given(docker: Engine) -> None:
+    id = await create(docker, "sleep", "1000", hostname="here")
+    assert (await docker.container_inspect(id)).hosts_path == ""
+    await docker.container_start(id)
+    found = await docker.container_inspect(id)
+    assert Path(found.hostname_path).read_text() == "here\n"  # noqa: ASYNC240 - one line
+    assert "here" in Path(found.hosts_path).read_text()  # noqa: ASYNC240
+
+
 async def test_killing_and_pausing(docker: Engine) -> None:
     id = await create(docker, "sleep", "1000")
     with pytest.raises(Conflict, match="is not running"):

@@ -1,0 +1,49 @@
+"""Options of Docker's json-file log driver."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, Self
+
+from lamina.errors import InvalidParameter
+
+__all__ = ["LogOptions", "parse_size"]
+
+_KNOWN: Final = frozenset(
+    ("compress", "env", "env-regex", "labels", "labels-regex", "max-file", "max-size", "tag")
+)
+_SIZE: Final = re.compile(r"(\d+(?:\.\d+)?) ?([kmgt]?)i?b?", re.IGNORECASE)
+_UNITS: Final = " kmgt"
+
+
+@dataclass(frozen=True, slots=True)
+class LogOptions:
+    """How much of a log is kept."""
+
+    limit: int | None = None
+    """Bytes after which a new file is begun; None for never."""
+    files: int = 1
+    """How many files there are at most."""
+
+    @classmethod
+    def parse(cls, options: Mapping[str, str]) -> Self:
+        """Read the options of a container. InvalidParameter, with dockerd's words."""
+        for name in options:
+            if name not in _KNOWN:
+                raise InvalidParameter(f"unknown log opt '{name}' for json-file log driver")
+        limit = parse_size(options["max-size"]) if "max-size" in options else None
+        text = options.get("max-file", "1")
+        files = int(text) if text.isdigit() else 0
+        if files < 1:
+            raise InvalidParameter("max-file cannot be less than 1")
+        if files > 1 and limit is None:
+            raise InvalidParameter("max-file requires max-size to be set")
+        return cls(limit, files)
+
+
+def parse_size(text: str) -> int:
+    """Bytes of ``10m``; units are powers of 1024. InvalidParameter."""
+    match = _SIZE.fullmatch(text)
+    if match is None:
+        raise InvalidParameter(f"invalid size: '{text}'")
+    return int(float(match[1]) * 1024 ** _UNITS.index(match[2].lower() or " "))
