@@ -5,8 +5,10 @@ with others: with the next step that makes a layer, or at the end of the build. 
 such steps waits for the disk about as often as a build of one.
 """
 
+import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 from lamina.errors import ImageNotFound
 from lamina.oci.config import ImageConfig
@@ -59,6 +61,10 @@ class BuiltImage:
             image = image.parent
 
 
+_PENDING: Final = 64
+"""Images of one line that are held before they are written down."""
+
+
 class Ledger:
     """Writes the images of one build down; a lease protects what they need meanwhile."""
 
@@ -88,6 +94,12 @@ class Ledger:
 
         await self._coming.lease.claim(find)
 
+    async def keep_up(self, image: BuiltImage) -> None:
+        """Write an image's line down if much of it has come together."""
+        pending = itertools.takewhile(lambda one: not one.is_recorded, image.lineage())
+        if sum(1 for _ in itertools.islice(pending, _PENDING)) == _PENDING:
+            await self.record([image])
+
     async def record(
         self,
         images: Iterable[BuiltImage],
@@ -114,6 +126,8 @@ class Ledger:
         await self._resources.records.change(write)
         for image in pending:
             image.is_recorded = True
+            # Of what is written down nobody needs to hold the whole line.
+            image.parent = None
             self._coming.recorded((image.id, *_blobs(image)))
 
 

@@ -1,5 +1,6 @@
 """What a builder is given by its engine."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,6 +25,8 @@ class BuildParts:
     indexes: LayerIndexes
     cache_limit: int | None = None
     """Bytes that the contents of cache mounts may take after a build; None: any."""
+    process_of: Callable[[str], int]
+    """The process of a container, whose network a build may join (``container:NAME``)."""
     allow_insecure: bool = False
     """Whether ``RUN --security=insecure`` is allowed."""
     shared: SharedSteps = field(default_factory=SharedSteps)

@@ -6,7 +6,7 @@ until its turn comes: the classic builder says so behind the step's line.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Self
+from typing import Final, Self
 
 from lamina.dockerfile.buildargs import BuildArguments
 from lamina.dockerfile.instructions import Arg, Copy, Instruction, KeyValue, Label, Run
@@ -17,6 +17,9 @@ from lamina.dockerfile.source import DockerfileError
 from lamina.dockerfile.stages import SCRATCH, Dockerfile, Stage
 from lamina.errors import InvalidParameter, LaminaError
 from lamina.oci.platform import Platform
+
+MAX_STEPS: Final = 2000
+"""Every image of a step has the history of all before it: their sizes add up to a square."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,8 @@ class BuildPlan:
     stages: tuple[PlannedStage, ...]
     total: int
     arguments: BuildArguments
+    others: tuple[PlannedStage, ...] = ()
+    """Stages before the target that nothing in the file needs; a trigger of a base may."""
     problem: LaminaError | None = None
     """What is wrong with an ARG before the first FROM: the build ends there."""
     problem_step: int = 0
@@ -74,9 +79,9 @@ class BuildPlan:
         """The stage whose image is the result."""
         return self.stages[-1]
 
-    def stage(self, index: int) -> PlannedStage | None:
-        """The planned stage of that index in the Dockerfile."""
-        return next((one for one in self.stages if one.stage.index == index), None)
+    def other(self, index: int) -> PlannedStage | None:
+        """The stage of that index, if it is one of the `others`."""
+        return next((one for one in self.others if one.stage.index == index), None)
 
 
 def plan_build(
@@ -102,7 +107,8 @@ def plan_build(
     ]
     step = len(dockerfile.arguments)
     stages: list[PlannedStage] = []
-    for index in sorted(_needed(dockerfile, origins, last)):
+    needed = _needed(dockerfile, origins, last)
+    for index in sorted(needed):
         origin = origins[index]
         added = _label_steps(labels) if index == last.index else ()
         planned = PlannedStage(
@@ -116,7 +122,17 @@ def plan_build(
         )
         stages.append(planned)
         step += 1 + len(planned.steps)
-    return BuildPlan(dockerfile, tuple(stages), step, arguments, problem, problem_step)
+    if step > MAX_STEPS:
+        raise InvalidParameter(f"a build of {step} steps: more than {MAX_STEPS} are not taken")
+    return BuildPlan(
+        dockerfile,
+        tuple(stages),
+        step,
+        arguments,
+        others=tuple(one for one in origins if one.stage.index not in needed),
+        problem=problem,
+        problem_step=problem_step,
+    )
 
 
 def declared_names(plan: BuildPlan) -> frozenset[str]:

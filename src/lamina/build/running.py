@@ -4,6 +4,7 @@ import asyncio
 import codecs
 import contextlib
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from lamina.build.ledger import BuiltImage, Ledger
@@ -53,6 +54,7 @@ class Runner:
         maker: MountMaker,
         *,
         allow_insecure: bool,
+        process_of: Callable[[str], int],
     ) -> None:
         self._resources = resources
         self._workshop = workshop
@@ -60,6 +62,7 @@ class Runner:
         self._request = request
         self._maker = maker
         self._allow_insecure = allow_insecure
+        self._process_of = process_of
 
     async def run(
         self, command: Command, base: BuiltImage | None, *, section: Section, report: Report
@@ -118,7 +121,7 @@ class Runner:
             return NetworkMode(name), None
         kind, _, container = name.partition(":")
         if kind == "container" and container:
-            raise NotFound(f"No such container: {container}")
+            return NetworkMode.CONTAINER, self._process_of(container)
         raise NotFound(f"network {name} not found")
 
     async def _execute(

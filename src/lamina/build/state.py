@@ -22,12 +22,15 @@ from lamina.dockerfile.changes import ConfigEditor
 from lamina.dockerfile.mounts import Expand
 from lamina.dockerfile.shellwords import Expander, environment
 from lamina.dockerfile.source import DockerfileError
+from lamina.errors import LaminaError
 from lamina.oci.config import ContainerConfig, ImageConfig
 from lamina.oci.platform import Platform
 from lamina.progress import Report
 from lamina.records.catalogue import Layer
 
 DEFAULT_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+MAX_LAYERS: Final = 125
+"""As many layers dockerd puts on each other."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -150,6 +153,8 @@ class StageState:
         if not self.was_cached:
             # What is new in it was protected when it was stored.
             self._secured = self.image
+        assert self.image is not None
+        await self.tools.ledger.keep_up(self.image)
 
     def _key(self, step: ContainerConfig) -> StepKey:
         parent = "" if self.image is None else str(self.image.id)
@@ -189,8 +194,10 @@ class StageState:
         *,
         container: str = "",
     ) -> BuiltImage:
-        """The stage's image with one more step."""
+        """The stage's image with one more step. Raises LaminaError for too many layers."""
         parent = self.image
+        if layer is not None and parent is not None and len(parent.layers) >= MAX_LAYERS:
+            raise LaminaError("max depth exceeded")
         base = ImageConfig.build(platform=self.platform, created=created)
         config = (base if parent is None else parent.config).derive(
             created=created,

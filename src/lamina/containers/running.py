@@ -104,13 +104,14 @@ async def _sandbox(containers: Containers, container: Container, settings: Setti
         settings,
         mounted,
         runtime.machine,
-        process_of=lambda other: _process_of(containers, other),
+        process_of=lambda other: process_of(containers, other),
         bridge=runtime.bridge() is not None,
     )
     return await runtime.start(container.id, spec, stdin=settings.config.open_stdin)
 
 
-def _process_of(containers: Containers, name: str) -> int:
+def process_of(containers: Containers, name: str) -> int:
+    """The process of a container that others may join. Raises ContainerNotFound, Conflict."""
     other = containers.find(name)
     if not other.is_running:
         raise Conflict(f"cannot join network of a non running container: {other.id}")

@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Self
 
@@ -16,6 +17,7 @@ from lamina.build.request import RunSettings
 from lamina.build.scratch import sweep_left_overs
 from lamina.containers.containers import Containers, Parts
 from lamina.containers.recovery import close_containers, recover_containers
+from lamina.containers.running import process_of
 from lamina.content.local import LocalStore
 from lamina.engine.build_pruning import build_cache, prune_build_cache, tell_pruned
 from lamina.engine.building import BuildParameters, build_operation
@@ -170,6 +172,11 @@ class Engine(ContainerOperations):
             workshop = Workshop(
                 root, records, blobs, logger=logger, driver=snapshot_driver, program=runtime
             )
+            containers = Containers(
+                root / "containers",
+                root / "volumes",
+                Parts(records, resources.configs, workshop, clock, logger),
+            )
             builds = BuildParts(
                 resources=resources,
                 remotes=remotes,
@@ -179,15 +186,11 @@ class Engine(ContainerOperations):
                 indexes=LayerIndexes(root / "indexes", blobs),
                 caches=CacheMounts(root / "build" / "mounts", now=clock),
                 cache_limit=build_cache_limit,
+                process_of=partial(process_of, containers),
                 allow_insecure=insecure_builds,
             )
             builds.directory.mkdir(mode=0o711, exist_ok=True)
             await asyncio.to_thread(sweep_left_overs, builds.directory)
-            containers = Containers(
-                root / "containers",
-                root / "volumes",
-                Parts(records, resources.configs, workshop, clock, logger),
-            )
             try:
                 engine = cls(
                     root,

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lamina.engine import Engine
-from lamina.errors import CommandFailed, InvalidParameter, LaminaError
+from lamina.errors import CommandFailed, InvalidParameter, LaminaError, NotFound
 from lamina.models import ImageBuildOutput
 from lamina.progress import BuildOutput, BuildStep, StreamText
 from tests.real.images import file, symlink
@@ -235,3 +235,32 @@ async def test_outputs(engine: Engine, tmp_path: Path) -> None:
 async def test_bad_outputs(engine: Engine, output: ImageBuildOutput, message: str) -> None:
     with pytest.raises(InvalidParameter, match=message):
         await build(engine, "FROM busybox", outputs=[output])
+
+
+async def test_a_trigger_may_need_a_stage_that_nothing_else_does(engine: Engine) -> None:
+    await build(engine, "FROM busybox\nONBUILD COPY --from=files /f /g", t=["base"])
+    text = await said(begin(engine, "FROM busybox AS files\nRUN echo 1 > /f\nFROM base\nENV a=b"))
+    assert "Step 1/2 : FROM base\n# Executing 1 build trigger\n" in text
+    assert "Successfully built" in text
+    with pytest.raises(LaminaError, match="invalid from flag value files"):
+        await build(engine, "FROM base")
+
+
+async def test_too_much(engine: Engine) -> None:
+    with pytest.raises(InvalidParameter, match="more than 2000 are not taken"):
+        await build(engine, "FROM busybox\n" + "ENV a=b\n" * 2000)
+    with pytest.raises(LaminaError, match="max depth exceeded"):
+        await build(engine, "FROM busybox\n" + "COPY a /\n" * 125, {"a": "1"}, nocache=True)
+
+
+async def test_many_steps(engine: Engine) -> None:
+    dockerfile = "FROM busybox\n" + "".join(f"ENV a{n}=b\n" for n in range(150))
+    image = await build(engine, dockerfile)
+    history = await engine.image_history(image)
+    assert all(item.id != "<missing>" for item in history)
+    assert await build(engine, dockerfile) == image
+
+
+async def test_the_network_of_a_container(engine: Engine) -> None:
+    with pytest.raises(NotFound, match="No such container: nosuch"):
+        await build(engine, "FROM busybox\nRUN true", networkmode="container:nosuch")
