@@ -489,14 +489,17 @@ async def test_execs(docker: Engine) -> None:
 
 
 async def test_processes_and_what_they_use(docker: Engine) -> None:
-    id = await create(docker, "sleep", "1000")
+    id = await create(docker, "cat", "-", open_stdin=True)
     with pytest.raises(Conflict, match="is not running"):
         await docker.container_top(id)
-    await docker.container_start(id)
-    # What has been started may be about to get its arguments.
-    while (top := await docker.container_top(id)).processes[0][-1] == "[sleep]":
-        pass
-    assert [row[-1] for row in top.processes] == ["sleep 1000"]
+    async with docker.container_attach(id, stdin=True) as attached:
+        await docker.container_start(id)
+        # Before it answers, the process may still be the OCI runtime's.
+        await attached.write(b"begun")
+        async for _ in attached:
+            break
+    top = await docker.container_top(id)
+    assert [row[-1] for row in top.processes] == ["cat -"]
     assert (await docker.container_top(id, ps_args="-o pid,comm")).titles == ["PID", "COMMAND"]
     with pytest.raises(InvalidParameter):
         await docker.container_top(id, ps_args="; true")
