@@ -1,7 +1,7 @@
 """The only table between error classes and HTTP statuses, read in both directions.
 
-The server asks `status_of`, the client `error_of`. A class that is not in the table has the status
-of its nearest ancestor in it, and 500 where there is none.
+The server asks `status_of` and `words_of`, the client `error_of`. A class that is not in the table
+has the status of its nearest ancestor in it, and 500 where there is none.
 """
 
 from lamina.errors import (
@@ -53,6 +53,14 @@ def status_of(error: BaseException) -> int:
         if (status := _STATUSES.get(ancestor)) is not None:
             return status
     return 500
+
+
+def words_of(error: BaseException) -> str:
+    """What a reply says of `error`; of one of the operating system, what a dockerd says."""
+    if isinstance(error, OSError) and error.strerror:
+        words = error.strerror[:1].lower() + error.strerror[1:]
+        return f"{error.filename}: {words}" if isinstance(error.filename, str) else words
+    return str(error) or type(error).__name__
 
 
 def error_of(status: int, message: str) -> LaminaError:

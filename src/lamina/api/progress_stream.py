@@ -4,6 +4,7 @@ import contextlib
 import logging
 from typing import Any
 
+from lamina.api.errors import words_of
 from lamina.api.exchange import JSON, Exchange
 from lamina.api.messages import encode, encode_error
 from lamina.errors import CommandFailed, LaminaError
@@ -40,7 +41,7 @@ async def send_progress(
         if not isinstance(error, LaminaError):
             log.exception("%s %s failed", exchange.method, exchange.path)
         code = error.code if isinstance(error, CommandFailed) else 0
-        await exchange.write(encode_error(str(error), code=code))
+        await exchange.write(encode_error(words_of(error), code=code))
     else:
         if not exchange.begun:
             exchange.begin(JSON)

@@ -23,7 +23,7 @@ from lamina.api.container_files import ContainerFileHandlers
 from lamina.api.container_life import ContainerLifeHandlers
 from lamina.api.container_streams import ContainerStreamHandlers
 from lamina.api.containers import ContainerHandlers
-from lamina.api.errors import status_of
+from lamina.api.errors import status_of, words_of
 from lamina.api.exchange import Exchange
 from lamina.api.execs import ExecHandlers
 from lamina.api.heads import Heads
@@ -149,7 +149,7 @@ class Server:
             raise
         except Exception as error:  # noqa: BLE001  # whatever it is, it is this request's alone
             self._log.exception("%s %s failed", exchange.method, exchange.path)
-            self._fail(exchange, 500, str(error) or type(error).__name__)
+            self._fail(exchange, 500, words_of(error))
 
     def log(self, exchange: Exchange, *, aborted: bool) -> None:
         """Write down that a request is over."""

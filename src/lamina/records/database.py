@@ -7,6 +7,8 @@ threads per statement instead of one per transaction.
 """
 
 import asyncio
+import errno
+import os
 import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -45,7 +47,7 @@ class Database:
         A transaction that is not `durable` costs no fsync. A power cut may undo it, but never
         without all that came after it. Raises Unavailable if another process holds the lock for
         longer than BUSY_TIMEOUT. A caller that is cancelled still gets the transaction it started:
-        it ends, one way or the other.
+        it ends, one way or the other. Raises OSError where the disk is full or fails.
         """
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._thread, self._transact, function, durable)
@@ -80,24 +82,38 @@ class Database:
             with self._writer.begin():
                 return function(self._writer)
         except OperationalError as error:
-            if "locked" in str(error.orig):
-                raise Unavailable(
-                    "the data root is busy: another lamina process holds its lock"
-                ) from error
-            raise
+            # Where it is the commit that fails, SQLite leaves the transaction open.
+            self._writer.rollback()
+            _driver(self._writer).rollback()
+            raise _told(error, self._path) from error
 
     def _set_durable(self, writer: Connection, *, durable: bool) -> None:
         if durable is not self._durable:
-            connection = writer.connection.driver_connection
-            assert isinstance(connection, sqlite3.Connection)
             # Past SQLAlchemy, which would begin a transaction, in which this cannot be changed.
-            connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+            _driver(writer).execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
             self._durable = durable
 
     def _close_writer(self) -> None:
         if self._writer is not None:
             self._writer.close()
             self._writer = None
+
+
+def _driver(connection: Connection) -> sqlite3.Connection:
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, sqlite3.Connection)
+    return driver
+
+
+def _told(error: OperationalError, path: Path) -> Exception:
+    """What the failure of a transaction means; the error itself if that is not known."""
+    code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF
+    if code == sqlite3.SQLITE_BUSY:
+        return Unavailable("the data root is busy: another lamina process holds its lock")
+    if code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
+        number = errno.ENOSPC if code == sqlite3.SQLITE_FULL else errno.EIO
+        return OSError(number, os.strerror(number), str(path))
+    return error
 
 
 def _create_engine(path: Path) -> Engine:

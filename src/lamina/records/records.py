@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -12,7 +12,7 @@ from uuid import uuid4
 from sqlalchemy import Connection, delete, insert, select, update
 
 from lamina.content.store import BlobStore
-from lamina.errors import BlobNotFound
+from lamina.errors import BlobNotFound, Unavailable
 from lamina.oci.digest import Digest
 from lamina.records import schema
 from lamina.records.catalogue import Catalogue, read_catalogue
@@ -104,6 +104,8 @@ class Records:
         self._own_generation = -1
         self._changed = asyncio.Condition()
         self._unfinished: set[asyncio.Task[Any]] = set()
+        self._unended: set[str] = set()
+        """Leases that are over, and that the disk would not take the end of."""
         self.engine_id = ""
 
     @classmethod
@@ -180,9 +182,20 @@ class Records:
             yield Lease(self, lease_id)
         finally:
             # Changes keep their order: this one ends the lease even if its begin still waits.
+            self._unended.add(lease_id)
+            await self._end_leases()
+
+    async def _end_leases(self) -> None:
+        over = frozenset(self._unended)
+        try:
             await self.change(
-                lambda transaction: _end_leases(transaction.connection, [lease_id]), durable=False
+                lambda transaction: _end_leases(transaction.connection, over), durable=False
             )
+        except (OSError, Unavailable) as error:
+            # What was done under it is done. It ends with the next one, or is swept.
+            self._logger.warning("a lease goes on: %s", error)
+        else:
+            self._unended -= over
 
     def read(self, function: Callable[[Connection], T]) -> T:
         """Query the database itself, for what the catalogue does not hold (events)."""
@@ -211,15 +224,19 @@ class Records:
         await self.change(_remove_unused)
         loop = asyncio.get_running_loop()
 
+        over = frozenset(self._unended)
+
         def remove(transaction: Transaction) -> int:
-            died = self._end_dead_leases(transaction.connection)
+            died = self._end_leases_of_nobody(transaction.connection, over)
             keep = named_blobs(transaction.catalogue) | _leased(transaction.connection)
             # Nobody else will look for what a dead process left behind.
             removal = self._remove_blobs(None if died else candidates, keep)
             # The store is asynchronous and lives on the loop, which is free meanwhile.
             return asyncio.run_coroutine_threadsafe(removal, loop).result()
 
-        return await self.change(remove)
+        size = await self.change(remove)
+        self._unended -= over
+        return size
 
     async def _close(self) -> None:
         while self._unfinished:
@@ -275,12 +292,12 @@ class Records:
             self._database.mark.begin(generation)
         return result, transaction, generation
 
-    def _end_dead_leases(self, connection: Connection) -> bool:
-        """End the leases of processes that are no more; whether there were any."""
+    def _end_leases_of_nobody(self, connection: Connection, over: frozenset[str]) -> bool:
+        """End those of `over` and of processes that are no more; whether there were any."""
         dead = self._presence.forget_dead()
         living = self._presence.living()
         rows = connection.execute(select(schema.leases.c.id, schema.leases.c.process)).all()
-        ended = [lease for lease, process in rows if process not in living]
+        ended = [lease for lease, process in rows if process not in living or lease in over]
         _end_leases(connection, ended)
         return bool(dead or ended)
 
@@ -307,7 +324,7 @@ def _leased(connection: Connection) -> frozenset[Digest]:
     return frozenset(Digest.parse(text) for (text,) in rows)
 
 
-def _end_leases(connection: Connection, lease_ids: list[str]) -> None:
+def _end_leases(connection: Connection, lease_ids: Collection[str]) -> None:
     blobs, leases = schema.leased_blobs, schema.leases
     connection.execute(delete(blobs).where(blobs.c.lease_id.in_(lease_ids)))
     connection.execute(delete(leases).where(leases.c.id.in_(lease_ids)))
