@@ -98,14 +98,16 @@ class Execs:
             raise Conflict(f"Error: Exec command {id} has already run")
         self._check_running(container, container.id)
         config = found.config
-        attach_out, attach_err = (
-            not detach and config.attach_stdout,
-            not detach and (config.attach_stderr),
+        attach_in = config.attach_stdin and not detach
+        subscription = found.output.subscribe(
+            stdout=config.attach_stdout and not detach, stderr=config.attach_stderr and not detach
         )
-        attach_in = not detach and config.attach_stdin
-        subscription = found.output.subscribe(stdout=attach_out, stderr=attach_err)
         try:
-            await self._run(container, found, stdin=attach_in, console_size=console_size)
+            # Begun, it is started, whether or not somebody still wants to be attached to it.
+            found.begun = True
+            await self._containers.records.finish(
+                self._run(container, found, stdin=attach_in, console_size=console_size)
+            )
 
             async def inlet() -> Inlet | None:
                 return found.process.stdin if found.process is not None else None
@@ -129,7 +131,6 @@ class Execs:
     ) -> None:
         sandbox = self._containers.sandbox(container)
         spec = exec_process(container, found.config, console_size)
-        found.begun = True
         command = " ".join(found.config.cmd or ())
         try:
             process = await sandbox.exec(spec, stdin=stdin, privileged=found.config.privileged)

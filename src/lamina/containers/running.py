@@ -66,11 +66,12 @@ async def _start(containers: Containers, container: Container, live: Live, **fac
     settings = settings_of(container)
     try:
         sandbox = await _sandbox(containers, container, settings)
-    except LaminaError as error:
+    except (LaminaError, OSError) as error:
         await _not_started(containers, container, live, error)
         raise
-    log = _log(containers, container, settings)
+    log = None
     try:
+        log = _log(containers, container, settings)
         running = with_state(
             container,
             status="running",
@@ -85,6 +86,8 @@ async def _start(containers: Containers, container: Container, live: Live, **fac
         )
         await containers.put(running, "start", durable=False)
     except BaseException:
+        if log is not None:
+            log.finish(containers.now())
         sandbox.close()
         await asyncio.shield(asyncio.create_task(sandbox.remove()))
         raise
@@ -119,7 +122,7 @@ def process_of(containers: Containers, name: str) -> int:
 
 
 async def _not_started(
-    containers: Containers, container: Container, live: Live, error: LaminaError
+    containers: Containers, container: Container, live: Live, error: LaminaError | OSError
 ) -> None:
     """Keep what went wrong; one that is removed when it ends is removed now."""
     code = error.exit_code if isinstance(error, StartFailed) else 128
@@ -175,8 +178,12 @@ async def _watch(
         await pumping
     if log is not None:
         log.finish(containers.now())
-    async with live.lock:
-        await _ended(containers, containers.current(container), live, ended)
+    try:
+        async with live.lock:
+            await _ended(containers, containers.current(container), live, ended)
+    except (LaminaError, OSError):
+        # The next to open the root will find that it does not run.
+        containers.parts.logger.exception("container %s has ended", container.id)
 
 
 async def _ended(containers: Containers, container: Container, live: Live, ended: Exit) -> None:
