@@ -1,10 +1,11 @@
 """`build_image`: a whole build, from the request to the tags on its result."""
 
 import io
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 
-from lamina.build.context import BuildContext, spooled
+from lamina.build.checking import check_plan, tell
+from lamina.build.context import spooled
 from lamina.build.exporting import Destination, check_outputs, export
 from lamina.build.files import ContextFiles, ImageFiles
 from lamina.build.flattening import squash, squashed
@@ -42,16 +43,39 @@ async def build_image(
             context = context.without_ignored(ignore)
         platform = (request.platform or parts.resources.platform).normalized()
         plan = _plan(dockerfile, request, platform)
-        if not request.quiet:
-            return str((await _build(parts, request, plan, context, platform, report)).id)
-        quiet = _Quiet(report)
+        check_plan(plan, request, platform=platform, ignore=ignore)
+
+        async def build(told: Report) -> str:
+            async with parts.resources.incoming() as coming:
+                work = BuildWork(
+                    parts=parts,
+                    request=request,
+                    plan=plan,
+                    context=ContextFiles(context),
+                    ignore=ignore,
+                    platform=platform,
+                    ledger=Ledger(parts.resources, coming),
+                    report=told,
+                )
+                return str((await _Build(work).run()).id)
+
         try:
-            result = await _build(parts, request, plan, context, platform, quiet.hold)
-        except Exception:
-            await quiet.release()
-            raise
-        await report(StreamText(f"{result.id}\n"))
-        return str(result.id)
+            return await (_quietly(build, report) if request.quiet else build(report))
+        finally:
+            if parts.cache_limit is not None:
+                await parts.caches.shrink(parts.cache_limit)
+
+
+async def _quietly(build: Callable[[Report], Awaitable[str]], report: Report) -> str:
+    """A build that says nothing but its image's ID, or all if it fails."""
+    quiet = _Quiet(report)
+    try:
+        image_id = await build(quiet.hold)
+    except Exception:
+        await quiet.release()
+        raise
+    await report(StreamText(f"{image_id}\n"))
+    return image_id
 
 
 @asynccontextmanager
@@ -70,31 +94,6 @@ def _plan(dockerfile: Dockerfile, request: BuildRequest, platform: Platform) -> 
     predefined = platform_arguments(host().normalized(), platform, stage=request.target)
     arguments = BuildArguments(request.arguments, predefined)
     return plan_build(dockerfile, target=request.target, arguments=arguments, labels=request.labels)
-
-
-async def _build(  # noqa: PLR0917 (what a build is made of)
-    parts: BuildParts,
-    request: BuildRequest,
-    plan: BuildPlan,
-    context: BuildContext,
-    platform: Platform,
-    report: Report,
-) -> BuiltImage:
-    try:
-        async with parts.resources.incoming() as coming:
-            work = BuildWork(
-                parts=parts,
-                request=request,
-                plan=plan,
-                context=ContextFiles(context),
-                platform=platform,
-                ledger=Ledger(parts.resources, coming),
-                report=report,
-            )
-            return await _Build(work).run()
-    finally:
-        if parts.cache_limit is not None:
-            await parts.caches.shrink(parts.cache_limit)
 
 
 class _Build:
@@ -116,7 +115,14 @@ class _Build:
             raise
         if result is None:
             raise LaminaError("No image was generated. Is your Dockerfile empty?")
-        made = self._stages.made
+        work, made = self._work, self._stages.made
+        warnings = check_plan(
+            work.plan,
+            request,
+            platform=work.platform,
+            ignore=work.ignore,
+            bases=self._stages.bases,
+        )
         if request.squash:
             result = await self._squashed(result)
             made = [*made, result]
@@ -125,6 +131,7 @@ class _Build:
         await ledger.record(made, tags=tags, result=result)
         await self._export(result, destinations)
         await self._tell_the_end(result, tags)
+        await tell(warnings, work.report)
         return result
 
     async def _global_arguments(self) -> None:

@@ -18,6 +18,7 @@ from lamina.build.stage import StageBuilder
 from lamina.build.state import StageState, StageTools
 from lamina.build.telling import StepTeller
 from lamina.build.transcript import Section, Transcript
+from lamina.dockerfile.ignore import IgnorePatterns
 from lamina.errors import InvalidParameter
 from lamina.oci.platform import Platform
 from lamina.progress import Aux, Report
@@ -31,6 +32,7 @@ class BuildWork:
     request: BuildRequest
     plan: BuildPlan
     context: ContextFiles
+    ignore: IgnorePatterns | None
     platform: Platform
     ledger: Ledger
     report: Report

@@ -10,7 +10,7 @@ import pytest
 from lamina.engine import Engine
 from lamina.errors import CommandFailed, InvalidParameter, LaminaError, NotFound
 from lamina.models import ImageBuildOutput
-from lamina.progress import BuildOutput, BuildStep, StreamText
+from lamina.progress import BuildOutput, BuildStep, BuildWarning, StreamText
 from tests.real.images import file, symlink
 from tests.unit.build.builds import begin, build, layers, said, steps
 from tests.unit.build.conftest import load_busybox
@@ -264,3 +264,17 @@ async def test_many_steps(engine: Engine) -> None:
 async def test_the_network_of_a_container(engine: Engine) -> None:
     with pytest.raises(NotFound, match="No such container: nosuch"):
         await build(engine, "FROM busybox\nRUN true", networkmode="container:nosuch")
+
+
+async def test_checks_are_told_of_to_who_can_hear_it(engine: Engine) -> None:
+    dockerfile = "from busybox\nENV a=$nope\nMAINTAINER me\nCMD x"
+    told = [e async for e in begin(engine, dockerfile) if isinstance(e, BuildWarning)]
+    assert [(one.rule, one.first_line) for one in told] == [
+        ("ConsistentInstructionCasing", 1),
+        ("UndefinedVar", 2),
+        ("MaintainerDeprecated", 3),
+        ("JSONArgsRecommended", 4),
+    ]
+    with pytest.raises(InvalidParameter, match="lint violation found"):
+        await build(engine, "# check=error=true\n" + dockerfile)
+    await build(engine, "# check=skip=all;error=true\n" + dockerfile)
