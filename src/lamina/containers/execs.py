@@ -129,12 +129,12 @@ class Execs:
         stdin: bool,
         console_size: tuple[int, int] | None,
     ) -> None:
-        sandbox = self._containers.sandbox(container)
         spec = exec_process(container, found.config, console_size)
         command = " ".join(found.config.cmd or ())
         try:
+            sandbox = self._containers.sandbox(container)
             process = await sandbox.exec(spec, stdin=stdin, privileged=found.config.privileged)
-        except LaminaError as error:
+        except (LaminaError, OSError) as error:
             found.exit_code = error.exit_code if isinstance(error, StartFailed) else 126
             raise
         found.process, found.pid = process, process.pid
