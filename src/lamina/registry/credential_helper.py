@@ -117,8 +117,10 @@ class CredentialHelper:
         try:
             # One in substance: uvloop's derives from nothing.
             pipe = cast("asyncio.WriteTransport", transport.get_pipe_transport(0))
-            pipe.write(document + b"\n")
-            pipe.write_eof()
+            # It may have ended already without reading anything.
+            if not pipe.is_closing():
+                pipe.write(document + b"\n")
+                pipe.write_eof()
             async with asyncio.timeout(self._timeout):
                 output = await answer
             return transport.get_returncode() or 0, output
