@@ -91,6 +91,11 @@ class Containers:
             if container.process == self.records.process
         ]
 
+    def others_processes(self) -> set[str]:
+        """The other processes that run containers, or did so when they were killed."""
+        found = {each.process for each in self.records.catalogue.containers.values()}
+        return found - {"", self.records.process}
+
     def sandbox(self, container: Container) -> Sandbox:
         """What a container runs in. Conflict if it does not run, or another process runs it."""
         sandbox = self.live(container).sandbox

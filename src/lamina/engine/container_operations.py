@@ -4,6 +4,7 @@ What changes a container's state goes on when its caller is cancelled, as in a d
 goes away: a container is never left between two states.
 """
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, TypeVar
@@ -21,7 +22,7 @@ from lamina.containers.locating import path_stat
 from lamina.containers.logs import LogQuery
 from lamina.containers.measuring import container_stats
 from lamina.containers.processes import container_processes
-from lamina.containers.recovery import close_containers, start_wanted
+from lamina.containers.recovery import close_containers, recover_containers, start_wanted
 from lamina.containers.removal import remove_container
 from lamina.containers.running import (
     kill_container,
@@ -69,9 +70,18 @@ class ContainerOperations:
         self._containers = containers
         self._execs = Execs(containers)
         self._pruning_containers = False
+        self._settling = asyncio.Lock()
 
     def _finish(self, work: Coroutine[Any, Any, T]) -> Coroutine[Any, Any, T]:
         return self._containers.records.finish(work)
+
+    async def _settle(self) -> None:
+        """Bring the containers to rest that a process ran which was killed since."""
+        if self._containers.others_processes() and not self._settling.locked():
+            async with self._settling:
+                living = self._containers.records.living()
+                if self._containers.others_processes() - living:
+                    await self._finish(recover_containers(self._containers))
 
     # For who is the daemon.
 
@@ -113,12 +123,14 @@ class ContainerOperations:
         link: bool = False,
     ) -> None:
         """Remove a container."""
+        await self._settle()
         if link:
             raise InvalidParameter("lamina has no links between containers")
         await self._finish(remove_container(self._containers, id, force=force))
 
     async def container_prune(self, *, filters: Filters | None = None) -> ContainerPruneResponse:
         """Remove all containers that do not run."""
+        await self._settle()
         if self._pruning_containers:
             raise Conflict("a prune operation is already running")
         self._pruning_containers = True
@@ -168,6 +180,7 @@ class ContainerOperations:
         filters: Filters | None = None,
     ) -> list[ContainerSummary]:
         """The containers, newest first."""
+        await self._settle()
         containers = self._containers
         catalogue = containers.records.catalogue
         found = list_containers(
@@ -189,6 +202,7 @@ class ContainerOperations:
 
     async def container_inspect(self, id: str, *, size: bool = False) -> ContainerInspect:
         """Everything known about a container."""
+        await self._settle()
         containers = self._containers
         container = containers.find(id)
         found = inspect_container(
@@ -227,6 +241,7 @@ class ContainerOperations:
 
     async def container_start(self, id: str) -> bool:
         """Start it."""
+        await self._settle()
         return await self._finish(start_container(self._containers, id))
 
     async def container_stop(self, id: str, *, signal: str = "", t: int | None = None) -> bool:
@@ -259,6 +274,7 @@ class ContainerOperations:
         self, id: str, *, condition: str = "not-running", begun: Callable[[], None] | None = None
     ) -> ContainerWaitResponse:
         """Wait until something has become of it."""
+        await self._settle()
         return await wait_for(self._containers, id, condition, begun)
 
     # Its streams.

@@ -41,7 +41,9 @@ class Presence:
     def living(self) -> frozenset[str]:
         """The IDs of the processes that use the root now, ours among them."""
         return frozenset(
-            path.name for path in self._directory.iterdir() if not path.name.startswith(".")
+            path.name
+            for path in self._directory.iterdir()
+            if not path.name.startswith(".") and not _is_abandoned(path)
         )
 
 

@@ -1,6 +1,7 @@
 """Containers through an engine, on a real runtime."""
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -515,6 +516,38 @@ async def test_limits_can_be_changed(docker: Engine) -> None:
     (stats,) = [stat async for stat in docker.container_stats(id, stream=False, one_shot=True)]
     assert stats.memory_stats.limit == 32 << 20
     assert (await docker.container_inspect(id)).host_config.memory == 32 << 20
+
+
+_RUN_AND_WAIT = """
+import asyncio, sys
+from pathlib import Path
+from lamina.engine import Engine
+from lamina.oci.containerconfig import ContainerConfig
+
+async def main():
+    async with Engine.open(Path(sys.argv[1])) as engine:
+        config = ContainerConfig(image=sys.argv[2], cmd=("sleep", "9999"))
+        made = await engine.container_create(config)
+        await engine.container_start(made.id)
+        print(made.id, flush=True)
+        await asyncio.sleep(1000)
+
+asyncio.run(main())
+"""
+
+
+async def test_what_a_process_ran_that_was_killed_meanwhile(docker: Engine, root: Path) -> None:
+    other = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", _RUN_AND_WAIT, str(root), IMAGE, stdout=asyncio.subprocess.PIPE
+    )
+    assert other.stdout is not None
+    id = (await other.stdout.readline()).decode().strip()
+    assert (await docker.container_inspect(id)).state.running
+    other.kill()
+    await other.wait()
+    assert (await docker.container_inspect(id)).state.exit_code == 137
+    assert await docker.container_list() == []
+    assert await docker.container_start(id)
 
 
 async def test_what_still_runs_is_ended_with_the_engine(root: Path) -> None:
