@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from lamina.layers.apply import ApplyOptions, Form, apply_layer
-from lamina.layers.diff import DiffOptions, difference_tar, upper_tar
+from lamina.layers.diff import DiffOptions, difference_tar, subtree_tar, upper_tar
 from lamina.layers.directories import remove
 from lamina.layers.ownership import Ownership
+from lamina.layers.tree import Tree
 from tests.unit.layers.archives import DIRECTORY, FIFO, FILE, LINK, SYMLINK, archive, member
 from tests.unit.layers.trees import OWNERSHIP, listing, needs_root
 
@@ -281,3 +282,33 @@ def without_new_times(root: Path) -> dict[str, tuple[object, ...]]:
         name: (*facts[:3], None if stat.S_ISDIR(int(str(facts[0]), 8)) else facts[3], *facts[4:])
         for name, facts in listing(root).items()
     }
+
+
+def test_a_part_of_a_tree_under_another_name(tmp_path: Path) -> None:
+    (tmp_path / "a/b").mkdir(parents=True)
+    (tmp_path / "a/file").write_bytes(b"1")
+    (tmp_path / "a/b/same").hardlink_to(tmp_path / "a/file")
+    (tmp_path / "a/.wh.x").write_bytes(b"no whiteout")
+    (tmp_path / "link").symlink_to("a")
+
+    def names(path: str, name: str) -> dict[str, str]:
+        fd = os.open(tmp_path, os.O_RDONLY)
+        tree = Tree(fd)
+        try:
+            raw = b"".join(subtree_tar(tree, path, name))
+        finally:
+            tree.close()
+            os.close(fd)
+        with tarfile.open(fileobj=io.BytesIO(raw)) as tar:
+            return {member.name: member.linkname for member in tar}
+
+    below = {"a": "", "a/.wh.x": "", "a/b": "", "a/b/same": "", "a/file": "a/b/same"}
+    assert names("", "") == {**below, "link": "a"}
+    assert names("a", "a") == below
+    assert names("a", "x") == {
+        "x": "", "x/.wh.x": "", "x/b": "", "x/b/same": "", "x/file": "x/b/same",
+    }  # fmt: skip
+    assert set(names("", ".")) == {".", "./link", *(f"./{name}" for name in below)}
+    assert names("link", "l") == {"l": "a"}
+    assert names("a/b/same", "s") == {"s": ""}
+    assert names("none", "n") == {}

@@ -128,6 +128,20 @@ class SnapshotsSuite:
         third = (await snapshots.mount("three")).path
         assert (third / "etc/passwd").read_bytes() == b"root"
 
+    async def test_what_is_written_is_counted(
+        self, snapshots: Snapshots, image: list[LayerSource]
+    ) -> None:
+        await snapshots.create("one", image)
+        assert await snapshots.usage("one") == 0
+        place = (await snapshots.mount("one")).path
+        (place / "etc/passwd").write_bytes(b"x" * 100)
+        (place / "opt/new").write_bytes(b"x" * 1000)
+        (place / "opt/same").hardlink_to(place / "opt/new")
+        (place / "etc/hosts").unlink()
+        assert await snapshots.usage("one") == 1100
+        with pytest.raises(NotFound):
+            await snapshots.usage("none")
+
     async def test_what_is_changed_survives_unmounting(
         self, snapshots: Snapshots, image: list[LayerSource]
     ) -> None:
