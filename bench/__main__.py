@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from bench.disk import fresh_disk
 from bench.engines import both_engines, two_dockerds
 from bench.fixtures import FULL, QUICK, Fixtures, make_fixtures
 from bench.image_rows import load_many
@@ -47,7 +48,7 @@ def main() -> int:
         "--engines",
         type=Path,
         default=Path("/var/tmp"),  # noqa: S108 - a disk, as /tmp need not be; short, as a socket's path
-        help="where both engines keep their data (/var/tmp)",
+        help="where the file system is made on which both engines keep their data (/var/tmp)",
     )
     parser.add_argument(
         "--noise", action="store_true", help="dockerd against itself: what a ratio of 1 looks like"
@@ -70,9 +71,10 @@ def main() -> int:
     results: list[Result] = []
     engine_pair = two_dockerds if options.noise else both_engines
     with (
-        both_registries(options.engines, fixtures, chosen) as found,
-        tools(options.engines) as others,
-        engine_pair(options.engines) as engines,
+        fresh_disk(options.engines) as (disk, kind),
+        both_registries(disk, fixtures, chosen) as found,
+        tools(disk) as others,
+        engine_pair(disk) as engines,
     ):
         for engine in engines:
             engine.registries_or_none = found
@@ -81,6 +83,7 @@ def main() -> int:
             lamina=engines[1].version,
             base=fixtures.base,
             runs=options.runs,
+            disk=kind,
         )
         show(HEADINGS)
         for number, scenario in enumerate(chosen):

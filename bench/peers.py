@@ -91,7 +91,7 @@ class Tools:
 def tools(parent: Path) -> Iterator[Tools]:
     """podman and skopeo in a new directory below `parent`, which is gone at the end."""
     # Short: podman refuses a state directory of more than 50 characters.
-    directory = Path(tempfile.mkdtemp(prefix="lamina-tools-", dir=parent))
+    directory = Path(tempfile.mkdtemp(prefix="tools-", dir=parent))
     try:
         yield Tools(directory)
     finally:

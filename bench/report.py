@@ -24,17 +24,19 @@ class Conditions:
     memory_bytes: int
     kernel: str
     python: str
+    disk: str
 
     @property
     def sentence(self) -> str:
         return (
             f"dockerd {self.dockerd}, Lamina {self.lamina}; {self.runs} runs each, in turns, after "
             f"one to warm up; {self.cores} × {self.cpu}, {self.memory_bytes / 1e9:.0f} GB, "
-            f"Linux {self.kernel}, Python {self.python}; image: {self.base}."
+            f"Linux {self.kernel}, Python {self.python}; data on {self.disk}; image: "
+            f"{self.base}."
         )
 
 
-def conditions(*, dockerd: str, lamina: str, base: str, runs: int) -> Conditions:
+def conditions(*, dockerd: str, lamina: str, base: str, runs: int, disk: str) -> Conditions:
     """Describe this machine, without naming it."""
     cpu_info = Path("/proc/cpuinfo").read_text()
     model = re.search(r"^model name\s*:\s*(.+)$", cpu_info, re.MULTILINE)
@@ -49,6 +51,7 @@ def conditions(*, dockerd: str, lamina: str, base: str, runs: int) -> Conditions
         memory_bytes=int(memory[1]) * 1024 if memory else 0,
         kernel=platform.release(),
         python=platform.python_version(),
+        disk=disk,
     )
 
 

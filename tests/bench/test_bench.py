@@ -57,7 +57,7 @@ def test_a_goal_may_be_to_beat_the_best_of_those_who_do_the_same() -> None:
     assert fast.best == ("skopeo", Samples((3.0,)))
     assert fast.meets_goal is True
     assert Result(row, "pull", Samples((6.0,)), Samples((2.0,)), others).meets_goal is False
-    about = conditions(dockerd="20", lamina="0", base="x", runs=1)
+    about = conditions(dockerd="20", lamina="0", base="x", runs=1, disk="a disk")
     table = markdown([fast], about)
     assert "| ≤ 0.5 of skopeo's ✓ |" in table
     assert "| pull | 1.50 s | 6.00 s | 4.00 s | 3.00 s | 1.00 s |" in table
@@ -66,7 +66,7 @@ def test_a_goal_may_be_to_beat_the_best_of_those_who_do_the_same() -> None:
 
 def test_reports_say_the_same() -> None:
     results = [result(Row("tag", "", goal_ratio=0.5), 2.0, 0.5, 0.25, 0.75)]
-    about = conditions(dockerd="20", lamina="0", base="x", runs=3)
+    about = conditions(dockerd="20", lamina="0", base="x", runs=3, disk="a disk")
     table = markdown(results, about).splitlines()[2]
     assert (
         table
