@@ -61,7 +61,7 @@ async def create_container(
         host,
         id=container_id,
         unified=runtime.machine.unified_cgroups,
-        runtime=(await runtime.program()).name,
+        runtime=runtime.name,
     )
     container_limits(host)
     bridge = runtime.bridge() is not None

@@ -195,6 +195,13 @@ class Runtime:
         """The program that gives a network a way out; None if none is installed."""
         return None if self._machine.rootless else find_bridge()
 
+    @property
+    def name(self) -> str:
+        """What the OCI runtime is called: the one that is used, or will be, as it looks now."""
+        if self._program is None and self._wanted is not None:
+            return self._wanted.rpartition("/")[2]
+        return next(iter(self.programs()), PROGRAMS[0])
+
     def programs(self) -> dict[str, str]:
         """The OCI runtimes that are installed, by name; the one that is used first, if known."""
         used = self._program

@@ -19,6 +19,7 @@ from lamina.errors import (
     NotFound,
     NotImplementedHere,
     StartFailed,
+    Unavailable,
 )
 from lamina.models import (
     ContainerWaitResponse,
@@ -516,6 +517,20 @@ async def test_limits_can_be_changed(docker: Engine) -> None:
     (stats,) = [stat async for stat in docker.container_stats(id, stream=False, one_shot=True)]
     assert stats.memory_stats.limit == 32 << 20
     assert (await docker.container_inspect(id)).host_config.memory == 32 << 20
+
+
+async def test_without_a_runtime_all_but_running_works(root: Path) -> None:
+    async with Engine.open(root, runtime="/missing") as engine:
+        await load(engine, tar_of(archives.docker_archive((busybox_image(), [IMAGE]))))
+        id = await create(engine, "true")
+        with pytest.raises(Unavailable, match=r"no OCI runtime works here .* install .* runc"):
+            await engine.container_start(id)
+        state = (await engine.container_inspect(id)).state
+        assert (state.status, state.exit_code) == ("created", 128)
+        async with engine.container_archive(id, path="/etc/passwd") as archive:
+            assert archive.stat.name == "passwd"
+        await engine.image_commit(id, repo="made")
+        await engine.container_delete(id)
 
 
 _RUN_AND_WAIT = """
