@@ -14,9 +14,14 @@ from tests.real.image_files import ImageFiles
 from tests.real.lamina_daemon import LaminaDaemon, lamina_daemon as running_lamina
 from tests.real.registry import Registry, registry as running_registry
 
-# How long an example takes, or its making, says more of the machine than of what is tested.
+# How long an example takes, or its making, says more of the machine than of what is tested. Nothing
+# is kept of a run: another user's tests may not be able to write it.
 settings.register_profile(
-    "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    "any machine",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    database=None,
+    print_blob=True,
 )
 settings.load_profile("any machine")
 

@@ -10,7 +10,7 @@ from lamina.errors import InvalidDigest
 HEX_LENGTHS = {"sha256": 64, "sha512": 128}
 """The algorithms that are taken, and how many hexadecimal digits each gives."""
 
-_GRAMMAR = re.compile(r"[a-z0-9]+(?:[.+_-][a-z0-9]+)*+:[A-Za-z0-9=_-]+")
+_GRAMMAR = re.compile(r"[a-z0-9]++(?:[.+_-][a-z0-9]++)*:[A-Za-z0-9=_-]+")
 _HEX = re.compile(r"[0-9a-f]+")
 
 
