@@ -39,6 +39,8 @@ class Live:
         """Waits for its end, and does what is to be done then."""
         self.health: HealthState | None = None
         """How its health checks find it, if it has any."""
+        self.stays = False
+        """Whether it is not removed when it ends, though it is to be: it is being restarted."""
         self.rootfs_users = 0
         """How many use its root filesystem while it does not run."""
         self.delay = 0.0

@@ -204,7 +204,7 @@ async def _ended(containers: Containers, container: Container, live: Live, ended
         happened.insert(0, ("oom", {}))
     assert live.sandbox is not None
     await live.sandbox.remove()
-    if settings.host_config.auto_remove and not again:
+    if settings.host_config.auto_remove and not (again or live.stays):
         live.has_exited(ended.code)
         live.output.end()
         await remove_ended(containers, exited, live, happened=happened)
@@ -306,9 +306,14 @@ async def restart_container(
 ) -> None:
     """Stop it, if it runs, and start it."""
     container = containers.find(name)
-    if container.is_running:
-        await stop_container(containers, container.id, signal_name=signal_name, seconds=seconds)
-    await start_container(containers, container.id)
+    live = containers.live(container)
+    live.stays = True
+    try:
+        if container.is_running:
+            await stop_container(containers, container.id, signal_name=signal_name, seconds=seconds)
+        await start_container(containers, container.id)
+    finally:
+        live.stays = False
     await containers.tell(containers.current(container), "restart")
 
 

@@ -256,13 +256,12 @@ def warnings_about(host: HostConfig, *, bridge: bool, rootless: bool = False) ->
     if host.port_bindings or host.publish_all_ports:
         found.append("lamina does not publish ports; the container's are not reachable.")
     if host.network_mode in {"", "default", "bridge"} and not bridge:
-        why = (
-            "Without root, there is no network with a way out"
-            if rootless
-            else "No program for container networks is installed (slirp4netns)"
-        )
         found.append(
-            f"{why}, so the container has a loopback device only; the network mode host has all."
+            "Without root, there is no network with a way out: the container has a loopback device"
+            " only, or with the network mode host all that the host has."
+            if rootless
+            else "No program for container networks is installed, so the container has a loopback"
+            " device only: install slirp4netns, or use the network mode host."
         )
     if host.oom_kill_disable is not None and host.oom_kill_disable and not host.memory:
         found.append(

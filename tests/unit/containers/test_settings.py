@@ -121,7 +121,7 @@ def test_limits() -> None:
 def test_nothing_is_passed_over_in_silence() -> None:
     assert warnings_about(HostConfig(network_mode="none"), bridge=False) == []
     (network,) = warnings_about(HostConfig(), bridge=False)
-    assert "is installed (slirp4netns)" in network
+    assert "install slirp4netns" in network
     found = warnings_about(
         HostConfig(links=("a",), port_bindings={"80/tcp": None}, oom_kill_disable=True), bridge=True
     )

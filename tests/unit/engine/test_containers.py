@@ -120,6 +120,16 @@ async def test_one_that_is_removed_when_it_ends(docker: Engine) -> None:
     assert await docker.container_list(all=True) == []
 
 
+async def test_one_that_would_be_removed_can_be_restarted(docker: Engine) -> None:
+    id = await create(docker, "sleep", "1000", host=HostConfig(auto_remove=True))
+    await docker.container_start(id)
+    await docker.container_restart(id, t=0)
+    assert (await docker.container_inspect(id)).state.running
+    waiting = asyncio.create_task(docker.container_wait(id, condition="removed"))
+    await docker.container_kill(id)
+    assert (await waiting).status_code == 137
+
+
 async def test_waiting_is_begun_before_it_is_said_to_be(docker: Engine) -> None:
     id = await create(docker, "true")
     begun = asyncio.Event()
