@@ -114,10 +114,9 @@ def test_a_client_that_is_interrupted(clis: Clis, directory: Path) -> None:
             if line == "on\n":
                 process.send_signal(signal.SIGINT)
                 break
-    deadline = time.monotonic() + 30
-    while _sleeps() and time.monotonic() < deadline:
+    # If it never ends, pytest's limit for a test tells.
+    while _sleeps():
         time.sleep(0.05)
-    assert not _sleeps()
 
 
 def _sleeps() -> bool:

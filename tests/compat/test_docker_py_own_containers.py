@@ -14,7 +14,7 @@ from tests.compat.test_docker_py_own import LAST_WITH_TESTS
 from tests.real.sdist import sdist_tree
 
 # About two minutes, if nothing else runs.
-pytestmark = pytest.mark.timeout(500)
+pytestmark = pytest.mark.timeout(900)
 
 _API = "tests/integration/api_container_test.py"
 _EXEC = "tests/integration/api_exec_test.py"

@@ -86,7 +86,6 @@ async def assert_nothing_is_left(engine: Engine, root: Path, seen: set[str], mar
     assert len(names(root / "run")) <= 1
 
 
-@pytest.mark.timeout(180)
 async def test_nothing_is_left_of_killed_containers(tmp_path: Path) -> None:
     root, mark = tmp_path / "root", uuid4().hex
     seen: set[str] = set()

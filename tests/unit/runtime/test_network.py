@@ -1,4 +1,3 @@
-import asyncio
 import socket
 from pathlib import Path
 
@@ -40,5 +39,5 @@ async def test_what_forwards_ends_with_its_network() -> None:
     network = await Network.open(program)
     assert network.forwarder is not None
     network.release()
-    await asyncio.wait_for(network.ended(), 10)
+    await network.ended()
     assert network.forwarder is None
