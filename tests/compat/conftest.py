@@ -8,8 +8,10 @@ import pytest
 from tests.compat.hub import Engines, engines_on_a_hub
 from tests.conformance.stock import stock_archives
 from tests.conformance.wire import empty, load
+from tests.real.archives import docker_archive
 from tests.real.docker_cli import DockerCli
 from tests.real.dockerd import Dockerd
+from tests.real.images import busybox_image, tar_of
 from tests.real.lamina_daemon import LaminaDaemon
 from tests.real.programs import all_of
 
@@ -46,6 +48,15 @@ def emptied(dockerd: Dockerd, lamina_daemon: LaminaDaemon) -> Iterator[tuple[Pat
     yield sockets
     for socket in sockets:
         empty(socket)
+
+
+@pytest.fixture
+def with_busybox(emptied: tuple[Path, Path]) -> tuple[Path, Path]:
+    """Both engines with nothing but ``busybox:1``, for containers."""
+    archive = tar_of(docker_archive((busybox_image(), ["busybox:1"])))
+    for socket in emptied:
+        load(socket, archive)
+    return emptied
 
 
 @pytest.fixture(scope="module")
