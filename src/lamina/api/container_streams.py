@@ -9,6 +9,7 @@ from lamina.api.exchange import JSON, Exchange, encode_value
 from lamina.api.frames import MULTIPLEXED_STREAM, RAW_STREAM
 from lamina.api.router import PageNotFound, Route
 from lamina.api.stdio import Session, hijack, on_wire
+from lamina.api.together import send_together
 from lamina.container_api import ContainerApi
 from lamina.errors import InvalidParameter, NotImplementedHere
 
@@ -49,10 +50,9 @@ class ContainerStreamHandlers:
             tty = output.tty
             is_told = not tty and exchange.version >= (1, 42)
             exchange.begin(MULTIPLEXED_STREAM if is_told else RAW_STREAM)
-            async with contextlib.aclosing(until_stopped(self._stopping, aiter(output))) as frames:
-                async for frame in frames:
-                    if frame is not None:
-                        await exchange.write(on_wire(frame, tty=tty))
+            pieces = (on_wire(frame, tty=tty) async for frame in output)
+            async with contextlib.aclosing(pieces):
+                await send_together(pieces, exchange.write, self._stopping)
 
     async def stats(self, exchange: Exchange) -> None:
         """``GET /containers/{name}/stats``: one JSON object a line."""
