@@ -3,6 +3,7 @@
 import posixpath
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from stat import S_ISGID, S_ISUID, S_IXGRP
 
 from lamina.build.files import Files
 from lamina.build.modes import Chmod
@@ -10,7 +11,7 @@ from lamina.build.picking import Exclusion, Picked, below
 from lamina.errors import LaminaError
 from lamina.layers.index import IndexEntry, LayerIndex
 from lamina.layers.tarheader import NO_XATTRS, EntryType
-from lamina.layers.view import FileView, Found
+from lamina.layers.view import FileView, Found, LinkLoop
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +67,12 @@ class Additions:
         """Where a destination truly is, and whether it is a directory or means one."""
         joined = posixpath.join("/", working_dir, path)
         means_directory = path.endswith(("/", "/.")) or path in {"", ".", ".."}
-        true = self._base.resolve(joined)
+        try:
+            true = self._base.resolve(joined)
+        except LinkLoop as error:
+            raise LaminaError(
+                f"failed to copy files: evalSymlinksInScope: too many links in {joined}"
+            ) from error
         there = self._entries.get(true)
         found = self._base.get(true)
         is_directory = there is not None and there.type is EntryType.DIRECTORY
@@ -85,6 +91,9 @@ class Additions:
             target = posixpath.normpath(posixpath.join(destination, kept)).removeprefix(".")
             target = target.lstrip("/")
             into = True
+        if self._base.is_below_a_file(target):
+            asking = "failed to query destination path: " if one.found.is_directory else ""
+            raise LaminaError(f"failed to copy files: {asking}lstat /{target}: not a directory")
         if one.found.is_directory:
             self._copy_directory(one, target, rules)
             return
@@ -202,6 +211,8 @@ class Additions:
         is_directory = entry.type is EntryType.DIRECTORY
         uid, gid = rules.owner or (entry.uid, entry.gid)
         mode = entry.mode
+        if rules.owner is not None and entry.type in _WITH_DATA:
+            mode = _when_owned(mode)
         if rules.chmod is not None and entry.type is not EntryType.SYMLINK:
             mode = rules.chmod(mode, is_directory)
         has_data = entry.type in _WITH_DATA
@@ -210,7 +221,7 @@ class Additions:
             mode=mode,
             uid=uid,
             gid=gid,
-            mtime_ns=self._time(entry.mtime_ns),
+            mtime_ns=self._now if found.is_implied else self._time(entry.mtime_ns),
             size=entry.size if has_data else 0,
             link=entry.link if entry.type is EntryType.SYMLINK else "",
             major=entry.major,
@@ -238,6 +249,11 @@ class Additions:
 _WITH_DATA = frozenset(
     {EntryType.REGULAR, EntryType.HARD_LINK, EntryType.CONTIGUOUS, EntryType.GNU_SPARSE}
 )
+
+
+def _when_owned(mode: int) -> int:
+    """The mode of a file that is given to somebody: Linux takes away what would lend his rights."""
+    return mode & ~(S_ISUID | S_ISGID) if mode & S_IXGRP else mode & ~S_ISUID
 
 
 def _kept_attributes(entry: IndexEntry) -> Mapping[str, bytes]:

@@ -16,7 +16,7 @@ from lamina.dockerfile.ignore import IgnorePatterns
 from lamina.errors import LaminaError, NotFound
 from lamina.layers.compression import PREFIX_SIZE, Decompressor, detect
 from lamina.layers.index import IndexBuilder, IndexEntry, LayerIndex
-from lamina.layers.scan import MAX_LAYER
+from lamina.layers.scan import MAX_LAYER, stream_error
 from lamina.layers.tarheader import EntryType
 from lamina.oci.digest import Digest
 from lamina.streams import CHUNK_SIZE, ByteSource, chunks_of
@@ -125,7 +125,7 @@ class _Spool:
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
         self._hashes = FileHashes()
-        self._index = IndexBuilder(reader=self._hashes, whiteouts=False)
+        self._index = IndexBuilder(reader=self._hashes, layer=False)
         self._prefix = bytearray()
         self._decompressor: Decompressor | None = None
 
@@ -154,7 +154,7 @@ class _Spool:
     def _begin(self) -> bytes:
         beginning = bytes(self._prefix)
         self._prefix.clear()
-        self._decompressor = Decompressor(detect(beginning), limit=MAX_LAYER)
+        self._decompressor = Decompressor(detect(beginning), limit=MAX_LAYER, error=stream_error)
         return beginning
 
     def _take(self, data: bytes) -> None:

@@ -214,7 +214,7 @@ class Copier:
                 spooled(_all(beginning, pieces), self._scratch)
             )
         except CorruptData as error:
-            raise LaminaError(f"{instruction.keyword} failed: {error}") from error
+            raise LaminaError(f"failed to copy files: {error}") from error
         return ContextFiles(context)
 
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from lamina.build.files import Files
 from lamina.build.hashing import file_hash, joined_hash
-from lamina.dockerfile.goglob import CLASS, LITERAL, ONE, tokens
+from lamina.dockerfile.goglob import CLASS, LITERAL, ONE, BadPattern, tokens
 from lamina.dockerfile.ignore import IgnorePatterns, clean
 from lamina.errors import LaminaError
-from lamina.layers.view import Found
+from lamina.layers.view import Found, LinkLoop
 
 ReadOf = Callable[[Files, Found], Iterator[bytes]]
 """The content of a file of some files."""
@@ -74,9 +74,7 @@ def _pick(files: Files, source: str, command: str) -> Iterator[Picked]:
     written = f"{before}/{after}" if dot else source
     cleaned = clean(written) if written else "."
     if files.is_context and (cleaned == ".." or cleaned.startswith("../")):
-        raise LaminaError(
-            f"{command} failed: forbidden path outside the build context: {source} ()"
-        )
+        raise _forbidden(source, command)
     inside = clean("/" + written).lstrip("/")
     if _WILDCARD.search(inside):
         for path in _matching(files, inside):
@@ -86,8 +84,13 @@ def _pick(files: Files, source: str, command: str) -> Iterator[Picked]:
 
 
 def _found(files: Files, asked: str, source: str, command: str, pivot: str) -> Picked:
-    path = files.view.resolve(asked)
+    try:
+        path = files.view.resolve(asked)
+    except LinkLoop:
+        raise _forbidden(source, command) from None
     found = files.view.get(path)
+    if found is None and files.view.is_below_a_file(path):
+        raise _forbidden(source, command)
     if found is None:
         where = "file not found in build context or excluded by .dockerignore: "
         raise LaminaError(
@@ -97,11 +100,21 @@ def _found(files: Files, asked: str, source: str, command: str, pivot: str) -> P
     return Picked(files, path, asked, found, pivot)
 
 
+def _forbidden(source: str, command: str) -> LaminaError:
+    return LaminaError(f"{command} failed: forbidden path outside the build context: {source} ()")
+
+
 def _matching(files: Files, pattern: str) -> list[str]:
-    """The paths that a pattern matches; as in Go, no wildcard crosses a slash or a link."""
+    """The paths that a pattern matches; as in Go, no wildcard crosses a slash or a link.
+
+    A broken pattern matches nothing.
+    """
     paths = [""]
     for component in pattern.split("/"):
-        matches = re.compile(_expression(component)) if _WILDCARD.search(component) else None
+        try:
+            matches = re.compile(_expression(component)) if _WILDCARD.search(component) else None
+        except BadPattern:
+            return []
         paths = [
             posixpath.join(path, name)
             for path in paths

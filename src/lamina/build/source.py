@@ -8,6 +8,7 @@ from lamina.dockerfile.parser import parse
 from lamina.dockerfile.source import MAX_DOCKERFILE_SIZE, DockerfileError
 from lamina.dockerfile.stages import Dockerfile, divide
 from lamina.errors import InvalidParameter, LaminaError, NotFound
+from lamina.layers.view import FileView, LinkLoop
 
 _USUAL = ("Dockerfile", "dockerfile")
 
@@ -19,15 +20,21 @@ def read_dockerfile(context: BuildContext, path: str) -> tuple[Dockerfile, Ignor
     LaminaError where there is none, InvalidParameter for one that is no Dockerfile.
     """
     names = (path,) if path else _USUAL
+    view = FileView([context.index])
     for name in names:
         inside = clean("/" + name).lstrip("/") if not name.startswith("..") else ""
         if clean(name) == ".." or clean(name).startswith("../"):
             raise LaminaError(f"forbidden path outside the build context: {name} ()")
         try:
-            raw = context.read(inside, MAX_DOCKERFILE_SIZE)
-        except NotFound:
+            true = view.resolve(inside)
+        except LinkLoop:
+            raise LaminaError(f"forbidden path outside the build context: {name} ()") from None
+        found = view.get(true)
+        if found is None:
             continue
-        return _parse(raw, name), _ignored(context, inside)
+        if found.is_directory:
+            raise LaminaError(f"unexpected error reading Dockerfile: read {name}: is a directory")
+        return _parse(context.read(true, MAX_DOCKERFILE_SIZE), name), _ignored(context, inside)
     raise LaminaError(f"Cannot locate specified Dockerfile: {names[0]}")
 
 

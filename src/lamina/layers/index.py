@@ -9,9 +9,11 @@ from types import MappingProxyType
 from typing import Final, Protocol
 
 import msgspec
+from msgspec import structs
 
 from lamina.errors import CorruptData
 from lamina.layers.footprint import Footprint, FootprintLimits, is_whiteout, unpack_error
+from lamina.layers.placing import Placing
 from lamina.layers.tarheader import NO_XATTRS, EntryType, TarHeader
 from lamina.layers.tarstream import TarScanner
 
@@ -207,8 +209,9 @@ class EntryReader(Protocol):
 class IndexBuilder:
     """Makes a `LayerIndex` out of an uncompressed tar stream that is pushed in pieces.
 
-    `reader` is shown every entry of the index. Without `whiteouts`, the tar is no layer: files with
-    the names of whiteouts are files.
+    `reader` is shown every entry of the index. A tar that is no `layer` is one that a program would
+    unpack: files with the names of whiteouts are files, no path leads out of it, and a file lies
+    where the links among its directories lead.
     """
 
     def __init__(
@@ -216,18 +219,19 @@ class IndexBuilder:
         *,
         limits: FootprintLimits | None = None,
         reader: EntryReader | None = None,
-        whiteouts: bool = True,
+        layer: bool = True,
     ) -> None:
         self._footprint = Footprint(limits, error=unpack_error)
         self._reader = reader
-        self._has_whiteouts = whiteouts
         self._scanner = TarScanner(
             self._on_entry,
             on_data=None if reader is None else reader.feed,
             on_end=None if reader is None else reader.end,
             error=unpack_error,
+            rooted=not layer,
         )
         self._entries: dict[str, IndexEntry] = {}
+        self._placing = None if layer else Placing(self._entries, error=unpack_error)
         self._whiteouts: set[str] = set()
         self._opaques: set[str] = set()
         self._xattr_bytes = 0
@@ -248,9 +252,11 @@ class IndexBuilder:
         )
 
     def _on_entry(self, header: TarHeader) -> bool:
+        if self._placing is not None:
+            header = _placed(header, self._placing)
         self._footprint.add(header)
         path = header.path
-        if self._has_whiteouts and is_whiteout(path):
+        if self._placing is None and is_whiteout(path):
             self._note_removal(path)
             return False
         self._xattr_bytes += sum(len(name) + len(value) for name, value in header.xattrs.items())
@@ -297,6 +303,12 @@ class IndexBuilder:
             minor=header.minor,
             xattrs=header.xattrs,
         )
+
+
+def _placed(header: TarHeader, placing: Placing[IndexEntry]) -> TarHeader:
+    """The header of an archive's entry, with the path where it comes to lie."""
+    path = placing.place(header.path, is_directory=header.type == EntryType.DIRECTORY)
+    return header if path == header.path else structs.replace(header, path=path)
 
 
 def _tree(paths: Iterable[str]) -> dict[str, list[str]]:

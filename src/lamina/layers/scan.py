@@ -13,7 +13,7 @@ from lamina.layers.tarheader import TarHeader
 from lamina.layers.tarstream import TarScanner
 from lamina.oci.digest import Digest
 
-__all__ = ["MAX_LAYER", "LayerScan", "ScannedLayer"]
+__all__ = ["MAX_LAYER", "LayerScan", "ScannedLayer", "stream_error"]
 
 MAX_LAYER: Final = 1 << 40
 """Bytes of a layer's tar stream, unless the caller says otherwise."""
@@ -36,7 +36,8 @@ class ScannedLayer(msgspec.Struct, frozen=True):
     compression: Compression
 
 
-def _stream_error(why: str) -> InvalidLayer:
+def stream_error(why: str) -> InvalidLayer:
+    """The error of a broken compression, in the words of a dockerd that unpacks it."""
     return InvalidLayer(f"Error processing tar file({why}): ")
 
 
@@ -122,7 +123,7 @@ class LayerScan:
 
     def _begin(self, prefix: bytes) -> None:
         kind = detect(prefix)
-        self._decompressor = Decompressor(kind, limit=self._limit, error=_stream_error)
+        self._decompressor = Decompressor(kind, limit=self._limit, error=stream_error)
         self._hashing = self._hash_plain or kind is not Compression.PLAIN
         if self._prefix:
             self._take(self._prefix)

@@ -10,6 +10,7 @@ is accepted, and nothing more: the last padding and the zero blocks may be missi
 follow the zero blocks, a stream may be empty; PAX global headers are read and not applied.
 """
 
+import posixpath
 from collections.abc import Callable, Mapping
 from typing import Final
 
@@ -73,6 +74,8 @@ class TarScanner:
     Nothing but one header and its extensions (of `MAX_EXTENSION` bytes each) is ever held. `error`
     makes the exception that a broken stream raises out of the words of Go's reader; after it, as
     after an exception of a callback, the scanner is of no more use.
+
+    A path that leads out of the archive is an error, or else, if it is `rooted`, ends at its root.
     """
 
     def __init__(
@@ -82,6 +85,7 @@ class TarScanner:
         on_data: Callable[[memoryview], None] | None = None,
         on_end: Callable[[], None] | None = None,
         error: Callable[[str], LaminaError] = InvalidLayer,
+        rooted: bool = False,
     ) -> None:
         self.size = 0
         """Bytes fed so far."""
@@ -93,6 +97,7 @@ class TarScanner:
         self._on_data = on_data
         self._on_end = on_end
         self._error = error
+        self._rooted = rooted
         # The state: a part of a block, or else data and then padding to go, or else at a header.
         self._part = bytearray()
         self._left = 0
@@ -275,6 +280,8 @@ class TarScanner:
 
     def _path(self, name: str) -> str:
         path = clean_path(name)
+        if path is None and self._rooted:
+            path = _rooted(name)
         if path is None:
             raise self._error(f'invalid path "{_shown(name)}": outside of the archive')
         if len(path) > MAX_PATH:
@@ -287,6 +294,8 @@ class TarScanner:
         if type == _SYMLINK:
             return link
         target = clean_path(link)
+        if target is None and self._rooted:
+            target = _rooted(link)
         if target is None:
             raise self._error(
                 f'invalid hardlink "{_shown(name)}" -> "{_shown(link)}": outside of the archive'
@@ -382,6 +391,11 @@ def _with_records(header: TarHeader, records: Mapping[str, bytes]) -> TarHeader:
         group=_text_record(records, "gname", header.group),
         xattrs=_xattrs(records),
     )
+
+
+def _rooted(name: str) -> str:
+    """The path that a name leads to where there is nothing above the root."""
+    return posixpath.normpath(f"/{name}").lstrip("/")
 
 
 def _shown(name: str) -> str:

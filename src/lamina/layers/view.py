@@ -13,10 +13,14 @@ from lamina.errors import InvalidParameter
 from lamina.layers.index import IndexEntry, LayerIndex
 from lamina.layers.tarheader import NO_XATTRS, EntryType
 
-__all__ = ["MAX_LINKS", "FileView", "Found"]
+__all__ = ["MAX_LINKS", "FileView", "Found", "LinkLoop"]
 
 MAX_LINKS: Final = 255
 """Symbolic links on the way to one file."""
+
+
+class LinkLoop(InvalidParameter):
+    """Symbolic links lead to each other, or there are too many of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +29,7 @@ class Found:
 
     entry: IndexEntry
     layer: int
+    is_implied: bool = False
 
     @property
     def is_directory(self) -> bool:
@@ -50,12 +55,22 @@ class FileView:
                 is_directory = entry.type is EntryType.DIRECTORY
                 return implied if implied is not None and not is_directory else Found(entry, layer)
             if implied is None and index.children(path):
-                implied = Found(_implied(path), layer)
+                implied = Found(_implied(path), layer, is_implied=True)
             if path in index.whiteouts or self._hides_below(layer, posixpath.dirname(path)):
                 break
         if implied is None and not path:
-            return Found(_implied(""), 0)
+            return Found(_implied(""), 0, is_implied=True)
         return implied
+
+    def is_below_a_file(self, path: str) -> bool:
+        """Whether something that is no directory stands among the directories of a true path."""
+        above = posixpath.dirname(path)
+        while above:
+            found = self.get(above)
+            if found is not None:
+                return not found.is_directory
+            above = posixpath.dirname(above)
+        return False
 
     def names(self, path: str) -> list[str]:
         """The names in a directory, sorted; none if it is no directory."""
@@ -90,7 +105,7 @@ class FileView:
     def resolve(self, path: str, *, follow_last: bool = True) -> str:
         """The true path of `path`, as if the view were the root: no link leads out of it.
 
-        What is not there is taken as it stands. Raises InvalidParameter for a loop of links.
+        What is not there is taken as it stands. Raises LinkLoop.
         """
         waiting = [part for part in reversed(path.split("/")) if part not in ("", ".")]
         true: list[str] = []
@@ -108,7 +123,7 @@ class FileView:
                 continue
             links += 1
             if links > MAX_LINKS:
-                raise InvalidParameter(f"{path}: too many levels of symbolic links")
+                raise LinkLoop(f"{path}: too many levels of symbolic links")
             target = found.entry.link
             if target.startswith("/"):
                 true = []

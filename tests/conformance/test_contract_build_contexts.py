@@ -1,0 +1,169 @@
+"""Contexts that nobody would write by hand, on three backends: what is built, or what is said."""
+
+import bz2
+import io
+import lzma
+import re
+import tarfile
+from collections.abc import Mapping, Sequence
+
+from tests.conformance.builds import Ids, top_layers, transcript, with_busybox
+from tests.conformance.engines import Backend, EngineApi
+from tests.real.images import Entry, directory, file, gzipped, hard_link, layer, opaque, symlink
+
+FROM = "FROM busybox\n"
+DOCKERFILE = file("Dockerfile", f"{FROM}COPY . /x/\n")
+
+CONTEXTS: Mapping[str, Sequence[Entry]] = {
+    "a path twice": (file("a", "1"), file("a", "22")),
+    "a directory that becomes a file": (directory("a"), file("a/b", "1"), file("a", "2")),
+    "a file that becomes a directory": (file("a", "2"), directory("a"), file("a/b", "1")),
+    "a directory twice": (directory("a", 0o700), file("a/b", "1"), directory("a", 0o755)),
+    "no directories": (file("a/b/c", "1"), file("a/d", "2")),
+    "an absolute path": (file("/a/b", "1"),),
+    "dots in a path": (file("./a/./b", "1"), file("a/../c", "2")),
+    "a path out": (file("../a", "1"),),
+    "a path far out": (file("a/../../b", "1"),),
+    "a hard link to nothing": (hard_link("a", "b"),),
+    "a hard link out": (hard_link("a", "../../etc/passwd"),),
+    "a link out": (symlink("a", "../../../etc/passwd"), symlink("b", "/etc")),
+    "a link to itself": (symlink("a", "a"),),
+    "a file through a link out": (symlink("a", "/tmp"), file("a/b", "1")),
+    "a file through a link inside": (directory("d"), symlink("a", "d"), file("a/b", "1")),
+    "names of whiteouts": (file("a", "1"), file(".wh.b", ""), directory("d"), opaque("d")),
+    "a fifo": (Entry("a", kind=tarfile.FIFOTYPE),),
+    "odd modes": (file("a", "1", 0o4755), file("b", "2", 0o000), directory("d", 0o1777)),
+    "attributes": (Entry("b", b"1", pax={"SCHILY.xattr.trusted.color": "blue"}),),
+    "a file below a file": (file("a", "1"), file("a/b", "1")),
+    "a directory through a link": (
+        directory("d"),
+        symlink("a", "d"),
+        directory("a/e"),
+        file("a/e/f"),
+    ),
+    "links to each other": (symlink("a", "b"), symlink("b", "a"), file("a/c", "1")),
+    "owners": (Entry("a", b"1", uid=12345, gid=54321), Entry("d", kind=tarfile.DIRTYPE, uid=7)),
+    "odd names": (file("sp ace", "1"), file("new\nline", "2"), file("ü", "3"), file("[a]*", "4")),
+    "a long name": (file("n" * 255, "1"), file("/".join(["d" * 100] * 10), "2")),
+    "too long a name": (file("n" * 256, "1"),),
+    "an old file": (Entry("a", b"1", mtime=0),),
+}
+
+SOURCES: Mapping[str, tuple[Sequence[Entry], str]] = {
+    "a link out": ((symlink("a", "../../../etc/passwd"),), "COPY a /x/"),
+    "a link to the root": ((symlink("a", "/"), file("b", "1")), "COPY a /x/"),
+    "below a link out": ((symlink("a", "../../../etc"),), "COPY a/passwd /x/"),
+    "below a link inside": ((directory("d"), file("d/f", "1"), symlink("a", "d")), "COPY a/f /x/"),
+    "a link to itself": ((symlink("a", "a"),), "COPY a /x/"),
+    "below a file": ((file("a", "1"),), "COPY a/b /x/"),
+    "a file with a slash": ((file("a", "1"),), "COPY a/ /x/"),
+    "a bad pattern": ((file("a", "1"),), "COPY [a /x/"),
+    "a pattern of links": ((symlink("a1", "b"), file("b", "1")), "COPY a* /x/"),
+    "a pattern below a link": (
+        (directory("d"), file("d/f", "1"), symlink("a", "d")),
+        "COPY a/* /x/",
+    ),
+    "an escaped star": ((file("a*", "1"), file("ab", "2")), "COPY a\\* /x/"),
+    "a file as a directory": ((file("a", "1"),), "COPY a /etc/passwd/"),
+    "a directory onto a file": ((directory("d"), file("d/f", "1")), "COPY d /etc/passwd"),
+    "a file below a file": ((file("a", "1"),), "COPY a /etc/passwd/x"),
+    "a file onto a directory": ((file("a", "1"),), "COPY a /etc"),
+    "the root": ((file("a", "1"),), "COPY a /"),
+    "nowhere": ((file("a", "1"),), 'COPY ["a", ""]'),
+    "here": ((file("a", "1"),), "WORKDIR /w\nCOPY a ."),
+    "up": ((file("a", "1"),), "WORKDIR /w\nCOPY a ../../../x"),
+    "onto a link": ((file("a", "1"),), "RUN ln -s /etc/shadow2 /l\nCOPY a /l"),
+    "onto a link to itself": ((file("a", "1"),), "RUN ln -s l /l\nCOPY a /l"),
+    "into a link out": ((file("a", "1"),), "RUN ln -s ../../../tmp /l\nCOPY a /l/x"),
+    "an archive onto files": (
+        (file("t.tar", layer(directory("etc"), file("etc/passwd", "1"), symlink("l", "/x"))),),
+        "ADD t.tar /",
+    ),
+    "an archive with whiteouts": (
+        (file("t.tar", layer(file("etc/.wh.passwd", ""), file("etc/q", "1"))),),
+        "ADD t.tar /",
+    ),
+    "an archive with a path out": ((file("t.tar", layer(file("../q", "1"))),), "ADD t.tar /x/"),
+    "a broken archive": ((file("t.tar", layer(file("q", "1" * 2000))[:1024]),), "ADD t.tar /x/"),
+    "a broken gzip": ((file("t.gz", gzipped(layer(file("q", "1")))[:-20]),), "ADD t.gz /x/"),
+    "gzip of no tar": ((file("t.gz", gzipped(b"hello" * 500)),), "ADD t.gz /x/"),
+    "no archive": ((file("t", "hello" * 500),), "ADD t /x/"),
+    "an archive of a working directory": (
+        (file("t.tar", layer(file("./a/b", "1"))),),
+        "WORKDIR /w\nADD t.tar .",
+    ),
+}
+
+
+DOCKERFILES: Mapping[str, tuple[Sequence[Entry], str]] = {
+    "a usual one in small letters": ((file("dockerfile", FROM),), ""),
+    "both": ((file("dockerfile", "FROM nothing"), file("Dockerfile", FROM)), ""),
+    "somewhere else": ((file("d/x", FROM),), "d/x"),
+    "a link": ((file("d/x", FROM), symlink("Dockerfile", "d/x")), "Dockerfile"),
+    "a link out": ((symlink("Dockerfile", "../../../../etc/passwd"),), "Dockerfile"),
+    "a link to itself": ((symlink("Dockerfile", "Dockerfile"),), "Dockerfile"),
+    "a directory": ((directory("Dockerfile"),), "Dockerfile"),
+    "not there": ((file("x", FROM),), "y"),
+    "none": ((file("x", FROM),), ""),
+    "outside": ((file("Dockerfile", FROM),), "../Dockerfile"),
+    "an absolute path": ((file("d/x", FROM),), "/d/x"),
+    "empty": ((file("Dockerfile", ""),), ""),
+    "only a comment": ((file("Dockerfile", "# nothing\n"),), ""),
+    "ignored": (
+        (file("Dockerfile", f"{FROM}COPY . /x/"), file(".dockerignore", "Dockerfile\n.dock*")),
+        "",
+    ),
+}
+
+
+_PLACE = re.compile(r"/\S*(?:/merged/|docker-builder\d+/)|(?<=read )(?=Dockerfile)")
+"""Where a dockerd keeps its files while it builds."""
+
+
+async def test_contexts(backend: Backend) -> None:
+    bodies = {name: layer(*entries, DOCKERFILE) for name, entries in CONTEXTS.items()}
+    await backend.agrees(lambda api: _built(api, bodies))
+
+
+async def test_sources(backend: Backend) -> None:
+    bodies = {
+        name: layer(*entries, file("Dockerfile", FROM + steps))
+        for name, (entries, steps) in SOURCES.items()
+    }
+    await backend.agrees(lambda api: _built(api, bodies))
+
+
+async def test_compressions(backend: Backend) -> None:
+    tar = layer(file("a", "1"), DOCKERFILE)
+    bodies = {name: _compressed(tar, name) for name in ("gzip", "bzip2", "xz")}
+    await backend.agrees(lambda api: _built(api, bodies))
+
+
+async def test_dockerfiles(backend: Backend) -> None:
+    bodies = {name: layer(*entries) for name, (entries, _) in DOCKERFILES.items()}
+    await backend.agrees(
+        lambda api: _built(api, bodies, {n: d for n, (_, d) in DOCKERFILES.items()})
+    )
+
+
+async def _built(
+    api: EngineApi, bodies: Mapping[str, bytes], dockerfiles: Mapping[str, str] | None = None
+) -> dict[str, object]:
+    """What is said of each context, and the entries of the highest layer."""
+    await with_busybox(api)
+    found: dict[str, object] = {}
+    for name, body in bodies.items():
+        path = (dockerfiles or {}).get(name)
+        parameters = {"nocache": True, **({"dockerfile": path} if path else {})}
+        said, image_id = await transcript(api, io.BytesIO(body), Ids(), parameters)
+        said[-1:] = [_PLACE.sub("/", line) for line in said[-1:]]
+        found[name] = said, await top_layers(api, image_id, 1) if image_id else None
+    return found
+
+
+def _compressed(data: bytes, compression: str) -> bytes:
+    if compression == "gzip":
+        return gzipped(data)
+    if compression == "bzip2":
+        return bz2.compress(data)
+    return lzma.compress(data)
