@@ -15,6 +15,7 @@ from tests.conformance.wire import load
 from tests.real.archives import docker_archive
 from tests.real.docker_cli import DockerCli
 from tests.real.images import busybox_image, tar_of, write_tree
+from tests.real.lamina_daemon import LaminaDaemon
 
 DOCKERFILE = b"""ARG base=busybox
 FROM ${base} AS builder
@@ -97,6 +98,18 @@ def test_a_dockerfile_from_standard_input(clis: Clis, directory: Path) -> None:
     for cli in clis:
         text = classic(cli)("build", "-", stdin=b"FROM busybox\nENV a=b\n")
         assert "Successfully built" in text
+
+
+@pytest.mark.usefixtures("directory")
+def test_what_builds_keep(clis: Clis, lamina_daemon: LaminaDaemon) -> None:
+    run = b"FROM busybox\nRUN --mount=type=cache,target=/c echo 1234 > /c/x\n"
+    cli = classic(clis[1])
+    cli("build", "-", stdin=run)
+    assert re.search(r"Build Cache +1 +0 +5B +5B", cli("system", "df"))
+    assert "cached mount /c" not in cli("builder", "prune", "-f", "--filter", "until=1h")
+    pruned = cli("builder", "prune", "-f")
+    assert re.search(r"Total( reclaimed space)?:\s+5B", pruned), pruned
+    assert list((lamina_daemon.root / "build" / "mounts").glob("*/data")) == []
 
 
 def test_a_client_that_is_interrupted(clis: Clis, directory: Path) -> None:

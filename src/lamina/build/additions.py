@@ -8,7 +8,8 @@ from stat import S_ISGID, S_ISUID, S_IXGRP
 from lamina.build.files import Files
 from lamina.build.modes import Chmod
 from lamina.build.picking import Exclusion, Picked, below
-from lamina.errors import LaminaError
+from lamina.errors import InvalidParameter, LaminaError
+from lamina.layers.footprint import WHITEOUT_PREFIX
 from lamina.layers.index import IndexEntry, LayerIndex
 from lamina.layers.tarheader import NO_XATTRS, EntryType
 from lamina.layers.view import FileView, Found, LinkLoop
@@ -66,6 +67,7 @@ class Additions:
     def destination(self, path: str, working_dir: str) -> tuple[str, bool]:
         """Where a destination truly is, and whether it is a directory or means one."""
         joined = posixpath.join("/", working_dir, path)
+        check_path(joined)
         means_directory = path.endswith(("/", "/.")) or path in {"", ".", ".."}
         try:
             true = self._base.resolve(joined)
@@ -118,33 +120,35 @@ class Additions:
         )
         self._put(path, addition)
 
-    def directory(self, path: str, rules: CopyRules, *, changes: bool = True) -> None:
+    def directory(self, path: str, rules: CopyRules) -> None:
         """Have a directory there; one that is new belongs to the owner of what is copied.
 
         Raises LaminaError if something else is in its place.
         """
-        if not path:
-            return
-        there = self._entries.get(path)
-        if there is not None and there.type is EntryType.DIRECTORY:
-            if changes:
-                self._entries[path] = replace(there, mtime_ns=self._now)
-            return
-        found = self._base.get(path)
-        if found is not None and not found.is_directory:
-            raise LaminaError(
-                f"failed to copy files: failed to create new directory: mkdir /{path}:"
-                " not a directory"
-            )
-        self.directory(posixpath.dirname(path), rules, changes=found is None)
-        if found is None:
-            uid, gid = rules.owner or (0, 0)
-            addition = Addition(
-                type=EntryType.DIRECTORY, mode=0o755, uid=uid, gid=gid, mtime_ns=self._now
-            )
-        else:
-            addition = self._kept(found.entry, changes=changes)
-        self._entries[path] = addition
+        # From the directory up: only what a new one is made in, or what changes itself, is new.
+        changes = True
+        while path:
+            there = self._entries.get(path)
+            if there is not None and there.type is EntryType.DIRECTORY:
+                if changes:
+                    self._entries[path] = replace(there, mtime_ns=self._now)
+                return
+            found = self._base.get(path)
+            if found is not None and not found.is_directory:
+                raise LaminaError(
+                    f"failed to copy files: failed to create new directory: mkdir /{path}:"
+                    " not a directory"
+                )
+            if found is None:
+                uid, gid = rules.owner or (0, 0)
+                addition = Addition(
+                    type=EntryType.DIRECTORY, mode=0o755, uid=uid, gid=gid, mtime_ns=self._now
+                )
+            else:
+                addition = self._kept(found.entry, changes=changes)
+            self._put(path, addition)
+            changes = found is None
+            path = posixpath.dirname(path)
 
     def take_over(self, files: Files, indexes: Sequence[LayerIndex], *, implied: bool) -> None:
         """Take all that is in `files` as it is; `indexes` are those of its layers.
@@ -198,6 +202,8 @@ class Additions:
             self.directory(parent, rules)
 
     def _put(self, path: str, addition: Addition) -> None:
+        if posixpath.basename(path).startswith(WHITEOUT_PREFIX):
+            raise InvalidParameter(f"/{path}: names in a layer cannot begin with {WHITEOUT_PREFIX}")
         old = self._entries.get(path)
         is_directory = addition.type is EntryType.DIRECTORY
         if old is not None and old.type is EntryType.DIRECTORY and not is_directory:
@@ -244,6 +250,12 @@ class Additions:
 
     def _time(self, mtime_ns: int) -> int:
         return mtime_ns if self._latest is None else min(mtime_ns, self._latest)
+
+
+def check_path(path: str) -> None:
+    """Raise InvalidParameter for a path that no file can have."""
+    if "\0" in path:
+        raise InvalidParameter("invalid path: it holds a NUL")
 
 
 _WITH_DATA = frozenset(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from lamina.build.additions import Additions, CopyRules
+from lamina.build.additions import Additions, CopyRules, check_path
 from lamina.build.archives import is_archive
 from lamina.build.context import spooled
 from lamina.build.copied_layer import store_additions
@@ -158,6 +158,7 @@ class Copier:
         self, path: str, base: Files, *, now: int, latest: int | None
     ) -> Layer | None:
         """The layer that makes a working directory; None if it is there. Raises LaminaError."""
+        check_path(path)
         additions = Additions(base.view, now=now, latest=latest)
         true = base.view.resolve(path)
         found = base.view.get(true)

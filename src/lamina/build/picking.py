@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from lamina.build.files import Files
 from lamina.build.hashing import file_hash, joined_hash
-from lamina.dockerfile.goglob import CLASS, LITERAL, ONE, BadPattern, tokens
+from lamina.dockerfile.goglob import CLASS, GLOBSTAR, LITERAL, STAR, BadPattern, tokens
 from lamina.dockerfile.ignore import IgnorePatterns, clean
 from lamina.errors import LaminaError
 from lamina.layers.view import Found, LinkLoop
@@ -111,16 +111,17 @@ def _matching(files: Files, pattern: str) -> list[str]:
     """
     paths = [""]
     for component in pattern.split("/"):
+        is_pattern = _WILDCARD.search(component) is not None
         try:
-            matches = re.compile(_expression(component)) if _WILDCARD.search(component) else None
+            paths = [
+                posixpath.join(path, name)
+                for path in paths
+                for name in (files.view.names(path) if is_pattern else [component])
+                if not is_pattern or component_matches(component, name)
+                if _is_there(files, path, name)
+            ]
         except BadPattern:
             return []
-        paths = [
-            posixpath.join(path, name)
-            for path in paths
-            for name in (files.view.names(path) if matches else [component])
-            if (matches is None or matches.fullmatch(name)) and _is_there(files, path, name)
-        ]
     return paths
 
 
@@ -128,15 +129,35 @@ def _is_there(files: Files, directory: str, name: str) -> bool:
     return files.view.get(posixpath.join(directory, name)) is not None
 
 
+def component_matches(pattern: str, name: str) -> bool:
+    """Whether a name matches a pattern without slashes, as Go's `filepath.Match` has it."""
+    return re.fullmatch(_expression(pattern), name) is not None
+
+
 def _expression(component: str) -> str:
-    pieces = []
+    """The regular expression of one component.
+
+    A star before another one takes the least text that lets what is between them match, once and
+    for all: more would gain nothing, and trying it takes time without end.
+    """
+    pieces: list[str] = []
+    after_star = ""
+    is_open = False
     for token in tokens(component):
+        if token.kind in (STAR, GLOBSTAR):
+            pieces.append(f"(?>.*?{after_star})" if is_open and after_star else "")
+            is_open, after_star = True, ""
+            continue
         if token.kind == LITERAL:
-            pieces.append(re.escape(token.text))
-        elif token.kind == CLASS:
-            pieces.append(token.text)
+            piece = re.escape(token.text)
         else:
-            pieces.append("." if token.kind == ONE else ".*")
+            piece = token.text if token.kind == CLASS else "."
+        if is_open:
+            after_star += piece
+        else:
+            pieces.append(piece)
+    if is_open:
+        pieces.append(f".*{after_star}")
     return f"(?s:{''.join(pieces)})"
 
 

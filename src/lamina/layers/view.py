@@ -136,18 +136,26 @@ class FileView:
 
     def _hides_below(self, layer: int, directory: str) -> bool:
         """Whether nothing of lower layers is to be seen in a directory because of this layer."""
-        key = (layer, directory)
-        hidden = self._hidden.get(key)
-        if hidden is None:
-            index = self._indexes[layer]
+        index = self._indexes[layer]
+        passed = []
+        hidden = False
+        while not hidden:
+            known = self._hidden.get((layer, directory))
+            if known is not None:
+                hidden = known
+                break
+            passed.append(directory)
             entry = index.get(directory)
             hidden = (
                 directory in index.opaques
                 or directory in index.whiteouts
                 or (entry is not None and entry.type is not EntryType.DIRECTORY)
-                or (bool(directory) and self._hides_below(layer, posixpath.dirname(directory)))
             )
-            self._hidden[key] = hidden
+            if not directory:
+                break
+            directory = posixpath.dirname(directory)
+        for one in passed:
+            self._hidden[layer, one] = hidden
         return hidden
 
 

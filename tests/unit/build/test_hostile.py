@@ -1,0 +1,120 @@
+"""Dockerfiles that mean harm, or nothing: each is built or refused in words, and nothing stays."""
+
+import asyncio
+import contextlib
+from pathlib import Path
+
+import pytest
+
+from lamina.engine import Engine
+from lamina.errors import LaminaError
+from tests.real.images import directory, file, hard_link, symlink
+from tests.unit.build.builds import begin, build
+from tests.unit.engine.root_files import look_at
+
+CONTEXT = (
+    file("a", "A"),
+    symlink("loop", "loop"),
+    symlink("out", "../../../etc"),
+    symlink("absolute", "/etc/passwd"),
+    directory("d"),
+    symlink("d/up", ".."),
+    symlink("d/here", "."),
+)
+
+HOSTILE = {
+    "a NUL in a destination": "COPY a /x\0y",
+    "a NUL in a source": "COPY a\0b /x",
+    "a NUL in a directory": "WORKDIR /x\0y",
+    "a NUL in a variable": "ENV a=b\0c\nRUN true",
+    "a NUL in a command": "RUN echo a\0b",
+    "a NUL in an owner": "COPY --chown=a\0b a /x",
+    "a long name": f"COPY a /{'x' * 5000}",
+    "a long path": f"WORKDIR {'/x' * 3000}",
+    "many ups": f"WORKDIR {'/..' * 3000}/etc",
+    "a loop": "COPY loop /x",
+    "a link out": "COPY out /x",
+    "an absolute link": "COPY absolute /x",
+    "a link up": "COPY d/up/a /x",
+    "links in circles": f"COPY d{'/here' * 1000}/up/a /x",
+    "a whiteout": "COPY a /.wh.etc",
+    "a whiteout of all": "COPY a /.wh..wh..opq",
+    "the root": "COPY a /..",
+    "nothing": 'COPY "" /x',
+    "onto nothing": 'COPY a ""',
+    "a huge number": f"COPY --from={'9' * 500} a /x",
+    "a huge owner": f"COPY --chown={'9' * 500} a /x",
+    "a negative owner": "COPY --chown=-1 a /x",
+    "a mode that is none": "COPY --chmod=99999 a /x",
+    "a class that does not end": "COPY [a /x",
+    "stars": f"COPY {'*' * 200}b /x",
+    "stars and letters": f"COPY {'*a' * 40} /x",
+    "a doubling variable": "ENV a=xxxxxxxxxx\n" + "ENV a=$a$a$a$a$a$a$a$a$a$a\n" * 8,
+    "nested substitutions": f"ENV a={'${b:-' * 1000}{'}' * 1000}",
+    "a user of no one": "USER :::\nRUN true",
+    "a user of high number": "USER 99999999999\nRUN true",
+    "a working directory that is a file": "COPY a /f\nWORKDIR /f",
+    "below a file": "COPY a /f\nCOPY a /f/x",
+    "a directory over a file": "COPY a /f\nCOPY d /f",
+    "a base that is an option": "FROM --x",
+    "a base of many colons": "FROM a:b:c:d",
+    "a stage of itself": "FROM busybox AS me\nCOPY --from=me a /x",
+    "a mount over the root": "RUN --mount=type=tmpfs,target=/.. true",
+    "a mount of a loop": "RUN --mount=source=loop,target=/x true",
+    "a mount out": "RUN --mount=source=out,target=/x true",
+    "a cache of dots": "RUN --mount=type=cache,id=../../../etc,target=/x ls /x",
+    "a script with a bad name": "RUN <<../../x\n#!/bin/sh\ntrue\n../../x",
+    "a label without end": "LABEL " + "a=b " * 20_000,
+    "a URL of this machine's files": "ADD file:///etc/passwd /x",
+    "a repository of this machine": "ADD git://127.0.0.1:1/x.git /x",
+    "a repository by option": "ADD https://127.0.0.1:1/x.git#--upload-pack=touch%20/x /x",
+    "a health check of zero": "HEALTHCHECK --interval=1ns CMD true",
+    "a signal of text": "STOPSIGNAL \n",
+    "triggers of triggers": "ONBUILD ONBUILD RUN true",
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+async def test_it_is_built_or_refused(engine: Engine, tmp_path: Path, name: str) -> None:
+    text = HOSTILE[name]
+    dockerfile = text if text.startswith("FROM") else f"FROM busybox\n{text}"
+    before = names_in(Path("/etc"))
+    async with asyncio.timeout(50):
+        with contextlib.suppress(LaminaError):
+            await build(engine, dockerfile, CONTEXT)
+    assert names_in(Path("/etc")) == before
+    look_at(tmp_path / "root").check_tidy()
+    assert names_in(tmp_path / "root" / "build") <= {"mounts"}
+
+
+def names_in(directory: Path) -> set[str]:
+    return {path.name for path in directory.iterdir()}
+
+
+async def test_a_context_with_a_hard_link_to_nothing(engine: Engine, tmp_path: Path) -> None:
+    with pytest.raises(LaminaError):
+        await build(engine, "FROM busybox", [hard_link("hard", "nowhere")])
+    look_at(tmp_path / "root").check_tidy()
+
+
+async def test_triggers_that_are_no_instructions(engine: Engine) -> None:
+    for trigger in ("NOSUCH x", "RUN", "COPY --from=5 a /b"):
+        await build(engine, f"FROM busybox\nONBUILD {trigger}", t=["base"])
+        with pytest.raises(LaminaError):
+            await build(engine, "FROM base")
+
+
+async def test_output_without_end_does_not_fill_memory(engine: Engine) -> None:
+    """The second stage's output has to wait for the first one's turn; then it fails."""
+    dockerfile = (
+        "FROM busybox AS a\nRUN --mount=type=cache,target=/c,sharing=locked true\n"
+        "FROM busybox AS b\nRUN yes | head -c 50000000; false\n"
+        "FROM a\nCOPY --from=b /x /x"
+    )
+    sizes: list[int] = []
+
+    async def listen() -> None:
+        sizes.extend([len(str(event)) async for event in begin(engine, dockerfile)])
+
+    with pytest.raises(LaminaError, match="non-zero code: 1"):
+        await listen()
