@@ -18,6 +18,7 @@ from lamina.layers.tree import Node, Tree
 from lamina.oci.digest import Digest
 from lamina.oci.rootfs import chain_ids
 from lamina.snapshots.disk import SnapshotDisk, opened
+from lamina.snapshots.flushing import Flusher
 from lamina.snapshots.stopping import Stop, Stopped, run_to_end, until_stopped
 from lamina.snapshots.store import LayerSource, Mounted
 
@@ -46,13 +47,12 @@ class NativeSnapshots:
         self, root: Path, *, flush: bool = True, ownership: Ownership | None = None
     ) -> None:
         self._disk = SnapshotDisk(root)
-        self._flush = flush
+        self._flusher = Flusher(self._disk.flush) if flush else None
         if ownership is None:
             ownership = Ownership.SET if os.geteuid() == 0 else Ownership.RECORDED
         self._ownership = ownership
         self._options = DiffOptions(ownership=ownership)
         self._threads = ThreadPoolExecutor(4, thread_name_prefix="snapshots")
-        self._flushing = ThreadPoolExecutor(1, thread_name_prefix="snapshots-flush")
 
     @property
     def details(self) -> Mapping[str, str]:
@@ -89,8 +89,8 @@ class NativeSnapshots:
                 with layer.open() as chunks:
                     apply_layer(until_stopped(chunks, stop), target, options)
             self._disk.publish_tree(path, chain[-1])
-        if self._flush:
-            self._flushing.submit(self._disk.flush, [chain[-1]])
+        if self._flusher is not None:
+            self._flusher.add(chain[-1])
 
     async def create(self, key: str, layers: Sequence[LayerSource]) -> None:
         """As the protocol says."""
@@ -182,7 +182,8 @@ class NativeSnapshots:
     async def close(self) -> None:
         """As the protocol says."""
         await asyncio.to_thread(self._threads.shutdown)
-        await asyncio.to_thread(self._flushing.shutdown, cancel_futures=True)
+        if self._flusher is not None:
+            await asyncio.to_thread(self._flusher.close)
 
 
 def copy_tree(source: Path, target: Path, ownership: Ownership, stop: Stop) -> None:

@@ -17,6 +17,7 @@ from lamina.layers.tree import Node, Tree
 from lamina.oci.digest import Digest
 from lamina.oci.rootfs import chain_ids
 from lamina.snapshots.disk import SnapshotDisk, opened
+from lamina.snapshots.flushing import Flusher
 from lamina.snapshots.mounter import HostMounter, Mounter
 from lamina.snapshots.stopping import Stop, run_to_end, until_stopped
 from lamina.snapshots.store import LayerSource, Mounted
@@ -40,10 +41,9 @@ class OverlaySnapshots:
         self._diff_options = DiffOptions(
             ownership=self._mounter.ownership, overlay_xattrs=self._mounter.overlay_xattrs
         )
-        self._flush = flush
+        self._flusher = Flusher(self._disk.flush) if flush else None
         workers = len(os.sched_getaffinity(0))
         self._threads = ThreadPoolExecutor(workers, thread_name_prefix="snapshots")
-        self._flushing = ThreadPoolExecutor(1, thread_name_prefix="snapshots-flush")
 
     @property
     def driver(self) -> str:
@@ -137,8 +137,8 @@ class OverlaySnapshots:
     ) -> None:
         complete_implied(staged / "tree", applied, lowers, self._apply_options)
         self._disk.publish_tree(staged, chain_id)
-        if self._flush:
-            self._flushing.submit(self._disk.flush, [chain_id])
+        if self._flusher is not None:
+            self._flusher.add(chain_id)
 
     async def create(self, key: str, layers: Sequence[LayerSource]) -> None:
         """As the protocol says."""
@@ -250,12 +250,14 @@ class OverlaySnapshots:
 
     def wait_flushed(self) -> None:
         """Wait until the disk has the trees made so far."""
-        self._flushing.submit(lambda: None).result()
+        if self._flusher is not None:
+            self._flusher.flush_now()
 
     async def close(self) -> None:
         """As the protocol says."""
         await asyncio.to_thread(self._threads.shutdown)
-        await asyncio.to_thread(self._flushing.shutdown, cancel_futures=True)
+        if self._flusher is not None:
+            await asyncio.to_thread(self._flusher.close)
         await asyncio.to_thread(self._mounter.close)
 
 
