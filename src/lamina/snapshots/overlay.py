@@ -3,9 +3,9 @@
 import asyncio
 import os
 import stat
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -108,9 +108,7 @@ class OverlaySnapshots:
     ) -> None:
         """Make the tree of the last layer of a chain, when that below it is there."""
         if not await run_to_end(lambda: self._disk.has_tree(chain[-1]), self._threads):
-            staging = self._disk.staged()
-            path = await run_to_end(staging.__enter__, self._threads)
-            try:
+            async with self._staged() as path:
                 try:
                     applied = await run_to_end(
                         lambda: _apply(layer, path / "tree", self._apply_options, stop),
@@ -126,11 +124,21 @@ class OverlaySnapshots:
                 await run_to_end(
                     lambda: self._publish(path, applied, lowers, chain[-1]), self._threads
                 )
-            finally:
-                await run_to_end(lambda: staging.__exit__(None, None, None), self._threads)
         elif below is not None:
             await below
         done.set_result(None)
+
+    @asynccontextmanager
+    async def _staged(self) -> AsyncIterator[Path]:
+        """`SnapshotDisk.staged`, removed also if the caller is cancelled while it is made."""
+        staging = self._disk.staged()
+        made: list[Path] = []
+        try:
+            await run_to_end(lambda: made.append(staging.__enter__()), self._threads)
+            yield made[0]
+        finally:
+            if made:
+                await run_to_end(lambda: staging.__exit__(None, None, None), self._threads)
 
     def _publish(
         self, staged: Path, applied: Applied, lowers: Sequence[Path], chain_id: Digest
