@@ -88,10 +88,8 @@ class Additions:
         """
         target = destination
         if rules.parents:
-            relative = posixpath.relpath("/" + one.asked, "/" + one.pivot)
-            kept = relative if one.found.is_directory else posixpath.dirname(relative)
-            target = posixpath.normpath(posixpath.join(destination, kept)).removeprefix(".")
-            target = target.lstrip("/")
+            kept = one.kept if one.found.is_directory else posixpath.dirname(one.kept)
+            target = posixpath.join(destination, kept).rstrip("/")
             into = True
         if self._base.is_below_a_file(target):
             asking = "failed to query destination path: " if one.found.is_directory else ""

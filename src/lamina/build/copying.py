@@ -15,7 +15,7 @@ from lamina.build.files import Contents, ContextFiles, Files
 from lamina.build.git import GitSource
 from lamina.build.modes import parse_mode
 from lamina.build.owners import parse_owner
-from lamina.build.picking import Exclusion, Picked, below, hash_of, pick, whole
+from lamina.build.picking import Exclusion, Picked, below, hash_of, pick, whole, with_kept
 from lamina.build.remote import is_remote, remote_file, repository
 from lamina.content.threads import run_to_end
 from lamina.dockerfile.heredoc import Heredoc
@@ -49,6 +49,8 @@ class CopyStep:
         more += ["--link"] if one.link else []
         more += ["--parents"] if isinstance(one, Copy) and one.parents else []
         more += [f"--exclude={pattern}" for pattern in one.exclude]
+        if isinstance(one, Add) and one.unpack is not None:
+            more.append(f"--unpack={str(one.unpack).lower()}")
         flags += "".join(f"{flag} " for flag in more)
         return f"{one.keyword} {flags}{self.digest} in {one.destination} "
 
@@ -67,13 +69,17 @@ class Copier:
 
         Raises LaminaError in dockerd's words.
         """
-        exclusion = Exclusion.of(instruction.exclude) if instruction.exclude else None
+        parents = isinstance(instruction, Copy) and instruction.parents
+        exclusion = None
+        if instruction.exclude:
+            exclusion = Exclusion.of(instruction.exclude, keeps_parents=parents)
         picked: list[Picked] = []
         if instruction.sources:
-            picked = await self._pick(instruction, files, stack, report)
-        parents = isinstance(instruction, Copy) and instruction.parents
+            picked = await self._pick(instruction, files, exclusion, stack, report=report)
         _check_destination(instruction, len(picked) + len(instruction.files), parents=parents)
         digest = await self._digest(picked, instruction.files, exclusion)
+        if parents:
+            digest = with_kept(digest, picked)
         return CopyStep(
             instruction=instruction, picked=tuple(picked), digest=digest, exclusion=exclusion
         )
@@ -89,10 +95,17 @@ class Copier:
         return await self._digest(picked, (), None)
 
     async def _pick(
-        self, instruction: Transfer, files: Files, stack: AsyncExitStack, report: Report
+        self,
+        instruction: Transfer,
+        files: Files,
+        exclusion: Exclusion | None,
+        stack: AsyncExitStack,
+        *,
+        report: Report,
     ) -> list[Picked]:
+        keyword = instruction.keyword
         if not isinstance(instruction, Add):
-            return await run_to_end(lambda: pick(files, instruction.sources, instruction.keyword))
+            return await run_to_end(lambda: pick(files, instruction.sources, keyword, exclusion))
         picked = [
             await self._fetched(instruction, source, stack, report)
             for source in instruction.sources
@@ -100,7 +113,7 @@ class Copier:
         ]
         local = [source for source in instruction.sources if not is_remote(source)]
         if local:
-            picked += await run_to_end(lambda: pick(files, local, instruction.keyword))
+            picked += await run_to_end(lambda: pick(files, local, keyword, exclusion))
         return picked
 
     async def _fetched(

@@ -1,5 +1,6 @@
 """Which files the sources of a COPY or ADD mean."""
 
+import hashlib
 import posixpath
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -33,32 +34,52 @@ class Picked:
     is_remote: bool = False
     """It came from a URL, and is what it is: no archive to be unpacked."""
 
+    @property
+    def kept(self) -> str:
+        """The part of the path that ``--parents`` keeps, empty if that is none."""
+        steps = self.asked.split("/")
+        # The pivot may be a pattern, but has as many steps as what it matches.
+        return "/".join(steps[self.pivot.count("/") + 1 :] if self.pivot else steps)
+
 
 @dataclass(frozen=True, slots=True)
 class Exclusion:
-    """What ``--exclude`` leaves out, by paths relative to what is copied."""
+    """What ``--exclude`` leaves out, by paths relative to what is copied.
+
+    With ``--parents`` (`keeps_parents`) they are relative to what the copied path is kept from.
+    """
 
     patterns: IgnorePatterns
+    keeps_parents: bool
 
     @classmethod
-    def of(cls, patterns: Sequence[str]) -> "Exclusion":
+    def of(cls, patterns: Sequence[str], *, keeps_parents: bool) -> "Exclusion":
         """Read the flags. Raises DockerfileError."""
-        return cls(IgnorePatterns(patterns))
+        return cls(IgnorePatterns(patterns), keeps_parents)
 
-    def leaves_out(self, path: str) -> bool:
-        """Whether a path is left out."""
-        return self.patterns.ignores(path)
+    def leaves_out(self, one: Picked, relative: str = "") -> bool:
+        """Whether a picked file, or what is at a path in a picked directory, is left out."""
+        if self.keeps_parents:
+            relative = posixpath.join(one.kept, relative)
+        return self.patterns.ignores(relative or posixpath.basename(one.asked))
 
 
-def pick(files: Files, sources: Sequence[str], command: str) -> list[Picked]:
+def pick(
+    files: Files, sources: Sequence[str], command: str, exclusion: Exclusion | None = None
+) -> list[Picked]:
     """What the sources mean, in their order; a pattern may mean nothing, but not all of them.
 
+    Of those the excluded files are left out.
     Raises LaminaError in dockerd's words; `command` is the instruction's name.
     """
     picked = [one for source in sources for one in _pick(files, source, command)]
     if not picked:
         raise LaminaError(f"{command} failed: no source files were specified")
-    return picked
+    return [
+        one
+        for one in picked
+        if exclusion is None or one.found.is_directory or not exclusion.leaves_out(one)
+    ]
 
 
 def whole(files: Files) -> Picked:
@@ -167,6 +188,13 @@ def hash_of(picked: Sequence[Picked], exclusion: Exclusion | None, read: ReadOf)
     return hashes[0] if len(hashes) == 1 else joined_hash("multi", hashes)
 
 
+def with_kept(digest: str, picked: Sequence[Picked]) -> str:
+    """The hash of what is copied with ``--parents``: the same files may come to other places."""
+    kept = "\0".join((digest, *(one.kept for one in picked)))
+    kind = digest.partition(":")[0]
+    return f"{kind}:{hashlib.sha256(kept.encode('utf-8', 'surrogateescape')).hexdigest()}"
+
+
 def _hash_of_one(one: Picked, exclusion: Exclusion | None, read: ReadOf) -> str:
     def hashed(path: str, found: Found) -> str:
         known = one.files.hash_of(found)
@@ -184,5 +212,5 @@ def below(one: Picked, exclusion: Exclusion | None) -> Iterator[tuple[str, Found
     start = len(one.path) + 1 if one.path else 0
     for path, found in one.files.view.walk(one.path):
         relative = path[start:]
-        if exclusion is None or not exclusion.leaves_out(relative):
+        if exclusion is None or not exclusion.leaves_out(one, relative):
             yield path, found, relative

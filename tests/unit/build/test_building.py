@@ -188,6 +188,42 @@ one
     assert set(heredoc) == {"h", "h/one", "h/two"}
 
 
+PARENTS = {
+    "COPY --parents d/x/y.txt /p/": {"p", "p/d", "p/d/x", "p/d/x/y.txt"},
+    "COPY --parents d/./x/y.txt /p/": {"p", "p/x", "p/x/y.txt"},
+    "COPY --parents ./d/x d/z /p": {"p", "p/d", "p/d/x", "p/d/x/y.txt", "p/d/z"},
+    "COPY --parents */x/* /p/": {"p", "p/d", "p/d/x", "p/d/x/y.txt", "p/e", "p/e/x", "p/e/x/y.txt"},
+    "COPY --parents */./x/* /p/": {"p", "p/x", "p/x/y.txt"},
+    "COPY --parents d/x/./ /p/": {"p", "p/y.txt"},
+    "COPY --parents d/x/./../z /p/": {"p", "p/z"},
+    "COPY --parents --exclude=d/x . /p/": {
+        "p",
+        "p/a",
+        "p/d",
+        "p/d/z",
+        "p/e",
+        "p/e/x",
+        "p/e/x/y.txt",
+    },
+}
+
+EXCLUDED = {
+    "COPY --exclude=*.txt d /q/": {"q", "q/x", "q/x/y.txt", "q/z"},
+    "COPY --exclude=**/*.txt d /q/": {"q", "q/x", "q/z"},
+    "COPY --exclude=x d /q/": {"q", "q/z"},
+    "COPY --exclude=x --exclude=!x/y.txt d /q/": {"q", "q/x", "q/x/y.txt", "q/z"},
+    "COPY --exclude=*.txt d/x/* d/z /q/": {"q", "q/z"},
+    "ADD --exclude=x d /q/": {"q", "q/z"},
+}
+
+
+async def test_which_files_flags_mean(engine: Engine) -> None:
+    files = {"a": "A", "d/x/y.txt": "Y", "d/z": "Z", "e/x/y.txt": "E"}
+    for step, expected in {**PARENTS, **EXCLUDED}.items():
+        found = await layers(engine, await build(engine, f"FROM busybox\n{step}\n", files))
+        assert set(found[-1]) - {"p/Dockerfile"} == expected, step
+
+
 async def test_squash(engine: Engine) -> None:
     dockerfile = (
         "FROM busybox\nRUN mkdir /a && echo 1 > /a/b && rm -r /tmp /bin/wc\n"
