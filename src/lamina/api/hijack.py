@@ -4,16 +4,40 @@ Docker's name for it is hijacking. A client asks for it with ``Upgrade: tcp`` an
 or it does not ask and is told ``200``; either way the connection belongs to the handler of that
 request until it ends, and is closed then. Each side may end its own direction first.
 
+Over TLS a client ends its direction by an alert, ``close_notify``, and may still be listening. For
+asyncio that ends the connection; `HalfClosable` keeps it from seeing the alert.
+
 What the HTTP side of the connection knows stays true: it counts as one that is being answered, so
 the server waits for it when it stops, and its handler is cancelled when the client goes away.
 """
 
 import asyncio
+import ssl
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 _READ_SIZE: Final = 64 << 10
 """Bytes read at a time; twice that may wait to be taken before the client is held up."""
+
+
+class HalfClosable(ssl.SSLObject):
+    """TLS whose other side may send no more and yet be sent to: an `SSLContext.sslobject_class`.
+
+    `half_closed` is called once when the other side has said so; without it, that is the end.
+    """
+
+    half_closed: Callable[[], object] | None = None
+    _told = False
+
+    def read(self, len: int = 1024, buffer: Any = None) -> Any:  # noqa: ANN401 - as in typeshed's overloads
+        """Read, telling the end apart."""
+        data = super().read(len) if buffer is None else super().read(len, buffer)
+        if data or self.half_closed is None:
+            return data
+        if not self._told:
+            self._told = True
+            self.half_closed()
+        raise ssl.SSLWantReadError
 
 
 class RawConnection(asyncio.Protocol):
@@ -35,6 +59,11 @@ class RawConnection(asyncio.Protocol):
         self._lost = lost
         self._reader = asyncio.StreamReader(_READ_SIZE)
         self._reader.set_transport(transport)
+        tls = transport.get_extra_info("ssl_object")
+        if isinstance(tls, HalfClosable):
+            # What was read before it is told of only after it.
+            loop = asyncio.get_running_loop()
+            tls.half_closed = lambda: loop.call_soon(self._reader.feed_eof)
         self._writable = asyncio.Event()
         if not paused:
             self._writable.set()
@@ -46,7 +75,7 @@ class RawConnection(asyncio.Protocol):
         self._reader.feed_data(data)
 
     def eof_received(self) -> bool:
-        """The client sends no more; over TLS that ends both directions."""
+        """The client sends no more; under TLS this is the end of both directions."""
         self._reader.feed_eof()
         return self._transport.get_extra_info("sslcontext") is None
 

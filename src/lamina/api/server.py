@@ -27,6 +27,7 @@ from lamina.api.errors import status_of, words_of
 from lamina.api.exchange import Exchange
 from lamina.api.execs import ExecHandlers
 from lamina.api.heads import Heads
+from lamina.api.hijack import HalfClosable
 from lamina.api.images import ImageHandlers
 from lamina.api.registry import RegistryHandlers
 from lamina.api.router import PageNotFound, Router
@@ -97,6 +98,8 @@ class Server:
         `guarded` refuses what a web page in a browser on this machine could send.
         """
         loop = asyncio.get_running_loop()
+        if tls is not None:
+            tls.sslobject_class = HalfClosable
 
         def connect() -> Connection:
             return Connection(self, loop, guarded=guarded)
