@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -129,9 +129,12 @@ class Copier:
         fetched = await stack.enter_async_context(
             remote_file(url, self._scratch, checksum=checksum, report=report)
         )
+        if not fetched.has_name and instruction.destination.endswith("/"):
+            raise LaminaError(f"cannot determine filename for source {url}")
         files = ContextFiles(fetched.context)
-        [one] = pick(files, (fetched.name,), instruction.keyword)
-        return replace(one, is_remote=True)
+        found = files.view.get(fetched.name)
+        assert found is not None  # It is the only file there.
+        return Picked(files, fetched.name, fetched.name, found, is_remote=True)
 
     async def _digest(
         self,

@@ -9,6 +9,7 @@ import contextlib
 import os
 import re
 import shutil
+import signal
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -25,12 +26,23 @@ _HTTP: Final = re.compile(r"https?://.*\.git/?(?:[#?].*)?")
 _OTHER: Final = re.compile(r"(?:git://|ssh://|git@[\w.-]+:)\S+")
 _GITHUB: Final = "github.com/"
 _COMMIT: Final = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+_SETTINGS: Final = (
+    *("-c", "core.hooksPath=/dev/null"),
+    *("-c", "protocol.ext.allow=never"),
+    # A server that sends next to nothing for two minutes is given up.
+    *("-c", "http.lowSpeedLimit=1"),
+    *("-c", "http.lowSpeedTime=120"),
+)
+_LONGEST: Final = 3600
+"""Seconds that one command of git may take."""
+
 _QUIET: Final = {
     "GIT_TERMINAL_PROMPT": "0",
     "GIT_CONFIG_NOSYSTEM": "1",
     "GIT_CONFIG_GLOBAL": "/dev/null",
     "GIT_ALLOW_PROTOCOL": "http:https:git:ssh",
-    "GIT_SSH_COMMAND": "ssh -o BatchMode=yes -o StrictHostKeyChecking=accept-new",
+    "GIT_SSH_COMMAND": "ssh -o BatchMode=yes -o StrictHostKeyChecking=accept-new"
+    " -o ConnectTimeout=30 -o ServerAliveInterval=30",
     "HOME": "/nonexistent",
     "LC_ALL": "C",
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
@@ -122,24 +134,28 @@ async def _fetch(root: Path, ref: str) -> None:
 
 
 async def _git(root: Path, *arguments: str) -> str:
-    settings = ("-c", "core.hooksPath=/dev/null", "-c", "protocol.ext.allow=never")
     try:
         process = await asyncio.create_subprocess_exec(
-            *("git", "-C", str(root), *settings, *arguments),
+            *("git", "-C", str(root), *_SETTINGS, *arguments),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
             env=_QUIET,
+            start_new_session=True,
         )
     except FileNotFoundError as error:
         raise Unavailable("git is needed for this, and is not installed") from error
     try:
-        output, errors = await process.communicate()
-    except asyncio.CancelledError:
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
-        await process.wait()
-        raise
+        async with asyncio.timeout(_LONGEST):
+            output, errors = await process.communicate()
+    except TimeoutError as error:
+        raise LaminaError(f"error fetching: git has not ended in {_LONGEST} seconds") from error
+    finally:
+        if process.returncode is None:
+            # With the programs that git has started.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            await process.wait()
     if process.returncode:
         text = errors.decode(errors="replace").strip()
         raise LaminaError(f"error fetching: {text}: exit status {process.returncode}")

@@ -1,10 +1,10 @@
 """What a build takes from elsewhere: its context by URL, and the URLs of ADD."""
 
-import posixpath
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
+from email.message import EmailMessage
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -24,6 +24,7 @@ from lamina.transfer.download import download
 
 _SCHEMES: Final = ("http://", "https://")
 _DOCKERFILE: Final = "Dockerfile"
+_UNNAMED: Final = "__unnamed__"
 _SECOND: Final = 1_000_000_000
 
 
@@ -73,10 +74,11 @@ async def remote_context(
 
 @dataclass(frozen=True, slots=True)
 class RemoteFile:
-    """A file that was downloaded, as the only one of a context."""
+    """A file that was downloaded, as the only one of a context; `has_name`: it came with one."""
 
     context: BuildContext
     name: str
+    has_name: bool
 
 
 @asynccontextmanager
@@ -84,15 +86,16 @@ async def remote_file(
     url: str, directory: Path, *, checksum: str, report: Report
 ) -> AsyncIterator[RemoteFile]:
     """The file behind a URL of ADD. Raises InvalidParameter, DigestMismatch, LaminaError."""
-    name = posixpath.basename(unquote(urlsplit(url).path)) or "download"
     expected = Digest.parse(checksum) if checksum else None
     with tempfile.TemporaryFile(dir=directory) as file:
         headers = await _fetch(url, file, report, action="Downloading")
         if expected is not None:
             await run_to_end(lambda: _verify(file, expected))
+        found = _name(url, headers)
+        name = found or _UNNAMED
         tar = _packed(name, file, mtime_ns=_modified(headers), mode=0o600)
         async with spooled(_threaded(tar), directory) as context:
-            yield RemoteFile(context, name)
+            yield RemoteFile(context, name, has_name=bool(found))
 
 
 @asynccontextmanager
@@ -120,6 +123,25 @@ async def _fetch(url: str, file: BinaryIO, report: Report, *, action: str) -> di
             await run_to_end(lambda data=chunk: file.write(data))  # type: ignore[misc]
     await run_to_end(file.flush)
     return {name.lower(): value for name, value in headers.items()}
+
+
+def _name(url: str, headers: dict[str, str]) -> str:
+    """What a file from a URL is called: the last step of its path, or what the server says."""
+    for path in (unquote(urlsplit(url).path), _disposition(headers)):
+        name = path.rpartition("/")[2].replace("\0", "")
+        if name not in {"", ".", ".."}:
+            return name
+    return ""
+
+
+def _disposition(headers: dict[str, str]) -> str:
+    """The file name that the server gives; empty if it gives none, or makes no sense."""
+    message = EmailMessage()
+    try:
+        message["Content-Disposition"] = headers.get("content-disposition", "")
+        return message.get_filename("")
+    except (ValueError, IndexError):
+        return ""
 
 
 def _modified(headers: dict[str, str]) -> int:

@@ -36,6 +36,11 @@ def web(tmp_path: Path) -> Iterator[tuple[Path, str]]:
         def log_message(self, *_: object) -> None:
             pass
 
+        def end_headers(self) -> None:
+            if self.path.startswith("/named"):
+                self.send_header("Content-Disposition", 'attachment; filename="a/given name"')
+            super().end_headers()
+
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
@@ -169,6 +174,24 @@ async def test_add_of_a_url(engine: Engine, web: tuple[Path, str]) -> None:
     assert set(third) == {"u", "u/in"}
     with pytest.raises(DigestMismatch):
         await build(engine, f"FROM busybox\nADD --checksum=sha256:{'0' * 64} {url}/f.tar /e")
+
+
+async def test_names_of_what_comes_by_url(engine: Engine, web: tuple[Path, str]) -> None:
+    directory, url = web
+    (directory / "[sp ace").write_text("1")
+    (directory / "index.html").write_text("2")
+    (directory / "named").mkdir()
+    (directory / "named" / "index.html").write_text("3")
+    image = await build(
+        engine,
+        f"FROM busybox\nADD {url}/%5Bsp%20ace?x=/y /d/\nADD {url}/named/ /e/\nADD {url}/ /f\n",
+    )
+    by_path, given, nameless = (await layers(engine, image))[-3:]
+    assert set(by_path) == {"d", "d/[sp ace"}
+    assert set(given) == {"e", "e/given name"}
+    assert set(nameless) == {"f"}
+    with pytest.raises(LaminaError, match="cannot determine filename for source"):
+        await build(engine, f"FROM busybox\nADD {url}/ /f/\n")
 
 
 @pytest.mark.parametrize(
