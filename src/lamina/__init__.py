@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from lamina import errors
     from lamina.client import Client
+    from lamina.container_api import ContainerApi
     from lamina.engine import Engine
     from lamina.image_api import ImageApi
     from lamina.oci.digest import Digest
@@ -22,6 +23,7 @@ __version__ = "0.1.0.dev0"
 
 __all__ = [
     "Client",
+    "ContainerApi",
     "Digest",
     "Engine",
     "ImageApi",
@@ -33,6 +35,7 @@ __all__ = [
 
 _HOMES = {
     "Client": "lamina.client",
+    "ContainerApi": "lamina.container_api",
     "Digest": "lamina.oci.digest",
     "Engine": "lamina.engine",
     "ImageApi": "lamina.image_api",

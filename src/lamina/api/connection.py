@@ -229,8 +229,8 @@ class Connection(BaseProtocol):
             raise ConnectionResetError("the client has closed the connection")
         transport.write(data)
 
-    def hand_over(self) -> RawConnection:
-        """Speak no more HTTP: what comes and goes from now on is the present handler's.
+    def hand_over(self, exchange: Exchange) -> RawConnection:
+        """Speak no more HTTP: what comes and goes from now on is that of the handler of `exchange`.
 
         What the client has sent after its request, without waiting for the reply, is lost, as it is
         with a dockerd.
@@ -239,7 +239,9 @@ class Connection(BaseProtocol):
         if transport is None or transport.is_closing():
             raise ConnectionResetError("the client has closed the connection")
         self._closing = True
-        raw = RawConnection(transport, lost=self.connection_lost, paused=self._paused)
+        raw = RawConnection(
+            transport, tally=exchange, lost=self.connection_lost, paused=self._paused
+        )
         self._paused = False
         transport.set_protocol(raw)
         if self._half_closed is not None:

@@ -238,7 +238,7 @@ class Exchange:
         self.last = self._ended = True
         more = f"Connection: Upgrade\r\nUpgrade: {upgrade}\r\n" if upgrade else ""
         connection.send(connection.host.heads.get(self.status, content_type, more) + b"\r\n")
-        return connection.hand_over()
+        return connection.hand_over(self)
 
     async def write(self, data: bytes) -> None:
         """Send a part of the body, waiting while the client is slow. Raises ConnectionError."""

@@ -14,10 +14,17 @@ the server waits for it when it stops, and its handler is cancelled when the cli
 import asyncio
 import ssl
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 _READ_SIZE: Final = 64 << 10
 """Bytes read at a time; twice that may wait to be taken before the client is held up."""
+
+
+class Tally(Protocol):
+    """Where the bytes of both directions are counted."""
+
+    received: int
+    sent: int
 
 
 class HalfClosable(ssl.SSLObject):
@@ -41,7 +48,7 @@ class HalfClosable(ssl.SSLObject):
 
 
 class RawConnection(asyncio.Protocol):
-    """The bytes of a hijacked connection; `received` and `sent` count them.
+    """The bytes of a hijacked connection, which `tally` counts.
 
     `lost` is called when the connection is no more. `paused`: its buffer was full at the moment.
     """
@@ -50,11 +57,11 @@ class RawConnection(asyncio.Protocol):
         self,
         transport: asyncio.Transport,
         *,
+        tally: Tally,
         lost: Callable[[BaseException | None], None],
         paused: bool,
     ) -> None:
-        self.received = 0
-        self.sent = 0
+        self._tally = tally
         self._transport = transport
         self._lost = lost
         self._reader = asyncio.StreamReader(_READ_SIZE)
@@ -99,7 +106,7 @@ class RawConnection(asyncio.Protocol):
     async def read(self) -> bytes:
         """The next bytes, empty when the client sends no more."""
         data = await self._reader.read(_READ_SIZE)
-        self.received += len(data)
+        self._tally.received += len(data)
         return data
 
     async def write(self, data: bytes) -> None:
@@ -108,7 +115,7 @@ class RawConnection(asyncio.Protocol):
         if self._transport.is_closing():
             raise ConnectionResetError("the client has closed the connection")
         self._transport.write(data)
-        self.sent += len(data)
+        self._tally.sent += len(data)
 
     def write_eof(self) -> None:
         """Say that nothing more will be sent, where the connection can say that."""
