@@ -71,7 +71,7 @@ def main() -> int:
     results: list[Result] = []
     engine_pair = two_dockerds if options.noise else both_engines
     with (
-        fresh_disk(options.engines) as (disk, kind),
+        fresh_disk(options.engines, gigabytes=4 if options.quick else 40) as (disk, kind),
         both_registries(disk, fixtures, chosen) as found,
         tools(disk) as others,
         engine_pair(disk) as engines,
