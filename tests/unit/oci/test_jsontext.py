@@ -50,7 +50,7 @@ def test_decode_says_where() -> None:
 
 
 def test_deep_nesting_is_refused_in_the_lenient_reading_too() -> None:
-    for depth in (900, 5_000):
+    for depth in (5_000, 100_000):
         raw = b'{"text":null,"more":' + b"[" * depth + b"]" * depth + b"}"
         with pytest.raises(InvalidManifest, match="nested too deeply"):
             jsontext.decode(DECODER, raw, what="note")

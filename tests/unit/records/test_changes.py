@@ -1,5 +1,7 @@
 """What is written is what is applied: random changes, in memory and read anew."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -148,8 +150,12 @@ def as_asked(catalogue: Catalogue) -> dict[str, object]:
     }
 
 
-def _connection(directory: Path) -> Connection:
-    return create_engine(f"sqlite:///{directory / 'x.db'}").connect()
+@contextmanager
+def _connection(directory: Path) -> Iterator[Connection]:
+    engine = create_engine(f"sqlite:///{directory / 'x.db'}")
+    with engine.connect() as connection:
+        yield connection
+    engine.dispose()
 
 
 @settings(max_examples=30)
@@ -164,7 +170,6 @@ def test_memory_and_database_say_the_same(data: st.DataObject) -> None:
             made.write(connection)
             made.apply(catalogue)
         assert as_asked(read_catalogue(connection)) == as_asked(catalogue)
-        connection.engine.dispose()
 
 
 def test_the_orphans_of_a_removed_image(tmp_path: Path) -> None:
@@ -183,7 +188,6 @@ def test_the_orphans_of_a_removed_image(tmp_path: Path) -> None:
             made.apply(catalogue)
         assert catalogue.images[digest("child")].parent is None
         assert as_asked(read_catalogue(connection)) == as_asked(catalogue)
-        connection.engine.dispose()
 
 
 def test_a_newer_database_is_refused(tmp_path: Path) -> None:
@@ -192,4 +196,3 @@ def test_a_newer_database_is_refused(tmp_path: Path) -> None:
         connection.exec_driver_sql("UPDATE state SET schema_version = 99")
         with pytest.raises(Unavailable, match="written by a newer lamina"):
             schema.migrate(connection)
-        connection.engine.dispose()
