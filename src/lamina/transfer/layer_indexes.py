@@ -8,6 +8,7 @@
 import asyncio
 import contextlib
 import secrets
+import time
 from collections import OrderedDict
 from collections.abc import Collection, Iterable
 from pathlib import Path
@@ -22,8 +23,11 @@ from lamina.records.catalogue import Layer
 from lamina.runtime.layer_sources import sources_of
 from lamina.snapshots.store import LayerSource
 
-_HELD: Final = 400_000
+_HELD: Final = 150_000
 """Entries, of all indexes together, that are held in memory: a few hundred bytes each."""
+
+_WRITTEN_WITHIN: Final = 3600.0
+"""Seconds after which a file without a diff ID's name is one that a killed process left."""
 
 
 class LayerIndexes:
@@ -73,8 +77,15 @@ class LayerIndexes:
     def _remove_others(self, names: Collection[str]) -> None:
         with contextlib.suppress(FileNotFoundError):
             for path in list(self._directory.iterdir()):
-                if path.name not in names:
+                if path.name not in names and not _is_being_written(path):
                     path.unlink(missing_ok=True)
+
+
+def _is_being_written(path: Path) -> bool:
+    """Whether another process may be about to give this file its name."""
+    with contextlib.suppress(FileNotFoundError):
+        return path.name.startswith(".") and time.time() - path.stat().st_mtime < _WRITTEN_WITHIN
+    return False
 
 
 def _read(path: Path) -> LayerIndex | None:
