@@ -36,8 +36,6 @@ class LogOptions:
         files = int(text) if text.isdigit() else 0
         if files < 1:
             raise InvalidParameter("max-file cannot be less than 1")
-        if files > 1 and limit is None:
-            raise InvalidParameter("max-file requires max-size to be set")
         return cls(limit, files)
 
 

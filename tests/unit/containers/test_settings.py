@@ -150,7 +150,6 @@ def test_sizes(text: str, size: int) -> None:
     ("options", "words"),
     [
         ({"max-file": "0"}, "max-file cannot be less than 1"),
-        ({"max-file": "2"}, "requires max-size"),
         ({"max-size": "x"}, "invalid size"),
         ({"syslog-address": "x"}, "unknown log opt 'syslog-address' for json-file log driver"),
     ],
