@@ -3,6 +3,7 @@
 import io
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 
 from lamina.build.checking import check_plan, tell
 from lamina.build.context import spooled
@@ -16,6 +17,7 @@ from lamina.build.remote import RemoteContext, remote_context
 from lamina.build.request import BuildRequest
 from lamina.build.source import read_dockerfile
 from lamina.build.stages import BuildWork, Stages
+from lamina.content.threads import run_to_end
 from lamina.dockerfile.buildargs import BuildArguments, platform_arguments
 from lamina.dockerfile.stages import Dockerfile
 from lamina.errors import LaminaError
@@ -38,9 +40,9 @@ async def build_image(
     async with _context(parts, request, body, report) as found:
         context = found.context
         path = "" if found.is_dockerfile else request.dockerfile
-        dockerfile, ignore = read_dockerfile(context, path)
+        dockerfile, ignore = await run_to_end(partial(read_dockerfile, context, path))
         if ignore is not None:
-            context = context.without_ignored(ignore)
+            context = await run_to_end(partial(context.without_ignored, ignore))
         platform = (request.platform or parts.resources.platform).normalized()
         plan = _plan(dockerfile, request, platform)
         check_plan(plan, request, platform=platform, ignore=ignore)

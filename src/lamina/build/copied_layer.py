@@ -61,15 +61,21 @@ async def _open_all(
     additions: Additions, stack: AsyncExitStack, scratch: Path
 ) -> dict[int, Contents]:
     """The contents that the additions need, by the identity of the files they are of."""
+    wanted = await run_to_end(lambda: _wanted(additions))
+    return {
+        key: await files.open(by_layer, stack, scratch) for key, (files, by_layer) in wanted.items()
+    }
+
+
+def _wanted(additions: Additions) -> dict[int, tuple[Files, dict[int, list[IndexEntry]]]]:
+    """Which entries of which files, by layer."""
     wanted: dict[int, tuple[Files, dict[int, list[IndexEntry]]]] = {}
     for _, addition in additions:
         if addition.files is None or addition.found is None:
             continue
         _, by_layer = wanted.setdefault(id(addition.files), (addition.files, {}))
         by_layer.setdefault(addition.found.layer, []).append(addition.found.entry)
-    return {
-        key: await files.open(by_layer, stack, scratch) for key, (files, by_layer) in wanted.items()
-    }
+    return wanted
 
 
 def _entry(path: str, addition: Addition, contents: dict[int, Contents]) -> Iterator[bytes]:

@@ -144,7 +144,8 @@ class Copier:
     ) -> str:
         async with AsyncExitStack() as stack:
             opened: dict[int, Contents] = {}
-            for key, (files, wanted) in _entries(picked, exclusion).items():
+            unknown = await run_to_end(lambda: _entries(picked, exclusion))
+            for key, (files, wanted) in unknown.items():
                 opened[key] = await files.open(wanted, stack, self._scratch)
             return await run_to_end(lambda: _digest(picked, heredocs, exclusion, opened))
 
@@ -155,19 +156,10 @@ class Copier:
         instruction = step.instruction
         async with AsyncExitStack() as stack:
             rules = await self._rules(step, base)
+            archives = [await self._archive(instruction, one, stack) for one in step.picked]
             under = FileView([]) if instruction.link else base.view
             additions = Additions(under, now=now, latest=latest)
-            target, into = additions.destination(instruction.destination, working_dir)
-            for one in step.picked:
-                archive = await self._archive(instruction, one, stack)
-                if archive is not None:
-                    as_packed = CopyRules(owner=None, chmod=rules.chmod)
-                    additions.copy(whole(archive), target, as_packed, into=True)
-                else:
-                    additions.copy(one, target, rules, into=into)
-            for heredoc in instruction.files:
-                path = f"{target}/{heredoc.name}".lstrip("/") if into else target
-                additions.write(path, heredoc.text.encode(), rules)
+            await run_to_end(lambda: _collect(additions, step, archives, rules, working_dir))
             return await store_additions(additions, self._coming, self._scratch)
 
     async def working_directory(
@@ -241,6 +233,26 @@ def _check_destination(instruction: Transfer, count: int, *, parents: bool) -> N
             f"When using {instruction.keyword} with more than one source file, the destination"
             " must be a directory and end with a /"
         )
+
+
+def _collect(
+    additions: Additions,
+    step: CopyStep,
+    archives: Sequence[ContextFiles | None],
+    rules: CopyRules,
+    working_dir: str,
+) -> None:
+    """Put all together that is copied; of an archive, what is in it."""
+    target, into = additions.destination(step.instruction.destination, working_dir)
+    for one, archive in zip(step.picked, archives, strict=True):
+        if archive is not None:
+            as_packed = CopyRules(owner=None, chmod=rules.chmod)
+            additions.copy(whole(archive), target, as_packed, into=True)
+        else:
+            additions.copy(one, target, rules, into=into)
+    for heredoc in step.instruction.files:
+        path = f"{target}/{heredoc.name}".lstrip("/") if into else target
+        additions.write(path, heredoc.text.encode(), rules)
 
 
 def _entries(

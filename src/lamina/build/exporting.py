@@ -78,7 +78,8 @@ async def export(
             await _save(archive, path)
         return
     async with AsyncExitStack() as stack:
-        pieces = await tar_of(flattened(files, indexes), stack, scratch)
+        additions = await run_to_end(lambda: flattened(files, indexes))
+        pieces = await tar_of(additions, stack, scratch)
         if destination.type == "tar":
             await run_to_end(lambda: _write(pieces, path))
         else:

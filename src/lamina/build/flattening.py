@@ -10,6 +10,7 @@ from lamina.build.additions import Additions
 from lamina.build.copied_layer import store_additions
 from lamina.build.files import ImageFiles
 from lamina.build.ledger import BuiltImage
+from lamina.content.threads import run_to_end
 from lamina.layers.footprint import WHITEOUT_PREFIX
 from lamina.layers.index import OPAQUE_MARKER, LayerIndex
 from lamina.layers.tarheader import EntryType
@@ -24,7 +25,10 @@ from lamina.transfer.incoming import Incoming
 def flattened(
     files: ImageFiles, indexes: Sequence[LayerIndex], *, over: FileView | None = None
 ) -> Additions:
-    """All that layers make together; `over` a base, with what they remove of it."""
+    """All that layers make together; `over` a base, with what they remove of it.
+
+    For a worker thread.
+    """
     additions = Additions(FileView([]), now=0)
     additions.take_over(files, indexes, implied=over is None)
     if over is not None:
@@ -113,4 +117,5 @@ async def squash(
     scratch: Path,
 ) -> Layer:
     """One layer that does what several do."""
-    return await store_additions(flattened(files, indexes, over=over), coming, scratch)
+    additions = await run_to_end(lambda: flattened(files, indexes, over=over))
+    return await store_additions(additions, coming, scratch)

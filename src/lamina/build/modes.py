@@ -7,9 +7,10 @@ from typing import Final
 from lamina.errors import InvalidParameter
 
 _OCTAL: Final = re.compile(r"[0-7]{1,5}")
-_CLAUSE: Final = re.compile(r"([ugoa]*)((?:[-+=][rwxXst]*)+)")
-_ACTION: Final = re.compile(r"([-+=])([rwxXst]*)")
+_CLAUSE: Final = re.compile(r"([ugoa]*)((?:[-+=](?:[rwxXst]*|[ugo]))+)")
+_ACTION: Final = re.compile(r"([-+=])([rwxXst]*|[ugo])(?=[-+=]|$)")
 _SHIFTS: Final = {"u": 6, "g": 3, "o": 0}
+_SPECIAL: Final = {"u": 0o4000, "g": 0o2000, "o": 0o1000}
 _BITS: Final = {"r": 4, "w": 2, "x": 1}
 
 Chmod = Callable[[int, bool], int]
@@ -40,19 +41,20 @@ def parse_mode(text: str) -> Chmod:
 
 def _changed(mode: int, who: str, sign: str, permissions: str, *, is_directory: bool) -> int:
     whose = "ugo" if "a" in who else who
-    bits = 0
+    bits = mode >> _SHIFTS[permissions] & 7 if permissions in _SHIFTS else 0
     for permission in permissions:
         if permission == "X":
             bits |= 1 if is_directory or mode & 0o111 else 0
         bits |= _BITS.get(permission, 0)
     wanted = sum(bits << _SHIFTS[one] for one in set(whose))
     mask = sum(7 << _SHIFTS[one] for one in set(whose))
+    special = sum(_SPECIAL[one] for one in set(whose))
     if "s" in permissions:
-        wanted |= (0o4000 if "u" in whose else 0) | (0o2000 if "g" in whose else 0)
+        wanted |= special & 0o6000
     if "t" in permissions:
-        wanted |= 0o1000
+        wanted |= special & 0o1000
     if sign == "+":
         return mode | wanted
     if sign == "-":
         return mode & ~wanted
-    return (mode & ~mask) | wanted
+    return (mode & ~(mask | special)) | wanted
