@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from tests.conformance.builds import Ids, top_layers, transcript, with_busybox
 from tests.conformance.engines import Backend, EngineApi
-from tests.real.images import Entry, directory, file, gzipped, hard_link, layer, opaque, symlink
+from tests.real.images import Entry, directory, file, gzipped, hard_link, layer, symlink
 
 FROM = "FROM busybox\n"
 DOCKERFILE = file("Dockerfile", f"{FROM}COPY . /x/\n")
@@ -30,7 +30,6 @@ CONTEXTS: Mapping[str, Sequence[Entry]] = {
     "a link to itself": (symlink("a", "a"),),
     "a file through a link out": (symlink("a", "/tmp"), file("a/b", "1")),
     "a file through a link inside": (directory("d"), symlink("a", "d"), file("a/b", "1")),
-    "names of whiteouts": (file("a", "1"), file(".wh.b", ""), directory("d"), opaque("d")),
     "a fifo": (Entry("a", kind=tarfile.FIFOTYPE),),
     "odd modes": (file("a", "1", 0o4755), file("b", "2", 0o000), directory("d", 0o1777)),
     "attributes": (Entry("b", b"1", pax={"SCHILY.xattr.trusted.color": "blue"}),),
@@ -77,10 +76,6 @@ SOURCES: Mapping[str, tuple[Sequence[Entry], str]] = {
     "into a link out": ((file("a", "1"),), "RUN ln -s ../../../tmp /l\nCOPY a /l/x"),
     "an archive onto files": (
         (file("t.tar", layer(directory("etc"), file("etc/passwd", "1"), symlink("l", "/x"))),),
-        "ADD t.tar /",
-    ),
-    "an archive with whiteouts": (
-        (file("t.tar", layer(file("etc/.wh.passwd", ""), file("etc/q", "1"))),),
         "ADD t.tar /",
     ),
     "an archive with a path out": ((file("t.tar", layer(file("../q", "1"))),), "ADD t.tar /x/"),

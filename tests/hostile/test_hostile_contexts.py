@@ -36,6 +36,10 @@ REFUSED: Mapping[str, bytes] = {
     "a long name": layer(file("n" * 256, "1"), DOCKERFILE),
     "a long path": layer(file("/".join(["n"] * 3000), "1"), DOCKERFILE),
     "a long link": layer(symlink("a", "n" * 5000), DOCKERFILE),
+    "a name of a whiteout": layer(file(".wh.a", "1"), DOCKERFILE),
+    "an archive with one": layer(
+        file("t.tar", layer(file(".wh.a", "1"))), file("Dockerfile", "FROM scratch\nADD t.tar /\n")
+    ),
     "a Dockerfile that leads out": layer(symlink("Dockerfile", f"../../../../../..{SECRET}")),
     "a Dockerfile that is a directory": layer(Entry("Dockerfile", kind=tarfile.DIRTYPE)),
     "a Dockerfile that is a pipe": layer(Entry("Dockerfile", kind=tarfile.FIFOTYPE)),
