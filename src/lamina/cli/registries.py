@@ -37,6 +37,13 @@ async def credentials_for(environ: Mapping[str, str], registry: str) -> dict[str
     return {"serveraddress": registry, **fields}
 
 
+async def all_credentials(environ: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    """The user's credentials for all registries, by name, as an engine takes them for a build."""
+    config = docker_config(environ)
+    found = {name: await credentials_for(environ, name) for name in await config.registries()}
+    return {name: credentials for name, credentials in found.items() if credentials}
+
+
 @asynccontextmanager
 async def open_registries(environ: Mapping[str, str]) -> AsyncIterator[RegistryClient]:
     """Registries, without any engine."""

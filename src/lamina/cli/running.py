@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import click
 
-from lamina.errors import LaminaError
+from lamina.errors import CommandFailed, LaminaError
 
 T = TypeVar("T")
 
@@ -17,9 +17,15 @@ _INTERRUPTED = 130
 
 
 def run(work: Coroutine[None, None, T]) -> T:
-    """Run to the end; an error on purpose becomes ``Error: …`` on stderr and status 1."""
+    """Run to the end; an error on purpose becomes ``Error: …`` on stderr and status 1.
+
+    Where a build's command failed, the status is that command's.
+    """
     try:
         return asyncio.run(work)
+    except CommandFailed as error:
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(error.code)
     except LaminaError as error:
         raise click.ClickException(str(error)) from error
     except BrokenPipeError:

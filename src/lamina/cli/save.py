@@ -2,12 +2,8 @@
 
 import asyncio
 import contextlib
-import os
 import sys
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
 
 import click
 
@@ -38,44 +34,15 @@ def command(target: Target, *, output: Path | None, names: tuple[str, ...]) -> N
 
     async def main() -> None:
         from lamina.cli.progress_bars import counted
+        from lamina.cli.written_file import written_file
 
         async with target.open() as api:
             # One name is asked for by its own operation: it means the same, in the fewest words.
             archive = api.image_get(names[0]) if len(names) == 1 else api.image_get_all(names)
             async with archive as stream:
-                with _opened(output) as file:
+                with written_file(output) as file:
                     async with contextlib.aclosing(counted(stream, "Saving")) as chunks:
                         async for chunk in chunks:
                             await asyncio.to_thread(file.write, chunk)
 
     run(main())
-
-
-@contextlib.contextmanager
-def _opened(output: Path | None) -> Iterator[BinaryIO]:
-    if output is None:
-        yield sys.stdout.buffer
-        sys.stdout.buffer.flush()
-    elif output.exists() and not output.is_file():
-        # A pipe or a device cannot be replaced by a file.
-        with output.open("wb") as file:
-            yield file
-    else:
-        with _replaced(output) as file:
-            yield file
-
-
-@contextlib.contextmanager
-def _replaced(output: Path) -> Iterator[BinaryIO]:
-    """A file that takes the place of `output` when it has been written without an error."""
-    handle, name = tempfile.mkstemp(prefix=f".{output.name[:200]}.", dir=output.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            yield file
-        umask = os.umask(0o077)
-        os.umask(umask)
-        Path(name).chmod(0o666 & ~umask)
-        Path(name).replace(output)
-    except BaseException:
-        Path(name).unlink()
-        raise

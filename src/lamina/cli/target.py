@@ -55,6 +55,14 @@ class Target:
 
         return await credentials_for(os.environ, registry)
 
+    async def registry_config(self) -> dict[str, dict[str, str]]:
+        """The same for every registry that the user is logged in to, by its name."""
+        if self.data_root is not None:
+            return {}
+        from lamina.cli.registries import all_credentials
+
+        return await all_credentials(os.environ)
+
     @contextlib.asynccontextmanager
     async def open(self) -> AsyncIterator[Api]:
         """The engine that is meant. Raises InvalidParameter, Unavailable."""

@@ -171,6 +171,8 @@ class Connection:
                 data=body,
                 headers=headers,
                 allow_redirects=False,
+                # A dockerd reads no body of a type that it does not know, not even an empty one.
+                skip_auto_headers=("Content-Type",) if body is None else (),
             )
         except (aiohttp.ClientError, OSError) as error:
             raise _unreachable(self.address, error) from error

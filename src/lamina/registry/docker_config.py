@@ -42,6 +42,11 @@ class DockerConfig:
             return await helper.get(key_of(registry))
         return find_entry(_table(document, "auths"), registry)
 
+    async def registries(self) -> list[str]:
+        """What the user is logged in to, as the file names it. Raises InvalidParameter."""
+        document = await asyncio.to_thread(_load, self._path)
+        return list(_table(document, "auths") | _table(document, "credHelpers"))
+
     async def store(self, registry: str, credentials: AuthConfig) -> None:
         """Keep credentials, in the helper if one is configured.
 

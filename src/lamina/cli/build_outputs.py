@@ -1,0 +1,59 @@
+"""Where ``lamina build --output`` writes: some of it the engine does, some this process."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from lamina.cli.written_file import written_file
+from lamina.errors import InvalidParameter
+from lamina.image_api import ImageApi
+from lamina.models import ImageBuildOutput
+
+_STDOUT: Final = "-"
+
+
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """The outputs of a build, by who writes them."""
+
+    by_engine: tuple[ImageBuildOutput, ...]
+    archives: tuple[Path | None, ...]
+    """Files of what `image_get` gives; None is stdout."""
+    takes_stdout: bool
+    """Nothing else may be written there."""
+
+    async def save(self, api: ImageApi, image_id: str) -> None:
+        """Write what is left to this process."""
+        for path in self.archives:
+            async with api.image_get(image_id) as archive:
+                with written_file(path) as file:
+                    async for chunk in archive:
+                        await asyncio.to_thread(file.write, chunk)
+
+
+def divide(outputs: Sequence[ImageBuildOutput], *, is_here: bool) -> Outputs:
+    """Divide them; an engine that `is_here`, in this process, writes to this machine's files.
+
+    Raises InvalidParameter for what can only be written by such an engine.
+    """
+    by_engine: list[ImageBuildOutput] = []
+    archives: list[Path | None] = []
+    destinations = [(one.attrs or {}).get("dest", "") for one in outputs]
+    for output, destination in zip(outputs, destinations, strict=True):
+        if output.type == "docker":
+            if destination:
+                archives.append(None if destination == _STDOUT else Path(destination))
+        elif is_here or output.type == "image":
+            by_engine.append(_named(output))
+        else:
+            raise InvalidParameter(f"output {output.type} needs --root: the engine is elsewhere")
+    return Outputs(tuple(by_engine), tuple(archives), takes_stdout=_STDOUT in destinations)
+
+
+def _named(output: ImageBuildOutput) -> ImageBuildOutput:
+    attrs = output.attrs or {}
+    if attrs.get("dest") != _STDOUT or output.type == "local":
+        return output
+    return ImageBuildOutput(type=output.type, attrs={**attrs, "dest": "/dev/stdout"})

@@ -1,0 +1,196 @@
+"""`lamina build`: on a dockerd as `docker build` does it, and without a daemon."""
+
+import io
+import json
+import re
+import tarfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import LaminaCli
+from tests.cli.test_progress_bars import run
+from tests.real.docker_cli import DockerCli
+from tests.real.dockerd import Dockerd
+from tests.real.image_files import ImageFiles
+from tests.real.images import write_tree
+
+DOCKERFILE = b"""FROM busybox AS builder
+ARG WORD=none
+COPY . /src/
+RUN echo $WORD && ls -a /src
+FROM busybox
+COPY --from=builder /src/a /a
+LABEL kept=1
+CMD ["cat", "/a"]
+"""
+
+FILES = {
+    "Dockerfile": DOCKERFILE,
+    "other/Dockerfile": DOCKERFILE.replace(b"none", b"other"),
+    "a": b"a",
+    "x.o": b"o",
+    ".dockerignore": b"*.o\n",
+}
+
+RUNS = {
+    "plain": ("-t", "cli-build:1"),
+    "another Dockerfile": ("-f", "{}/other/Dockerfile", "--label", "a=b"),
+    "a target": ("--target", "builder", "--build-arg", "WORD"),
+    "quiet": ("-q",),
+    "an argument too many": ("--build-arg", "nope=1"),
+    "no target": ("--target", "nope"),
+}
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    return write_tree(FILES, tmp_path / "context")
+
+
+@pytest.fixture
+def rooted(lamina: LaminaCli, image_files: ImageFiles, tmp_path: Path) -> LaminaCli:
+    """Our command on a data root of its own, in which there is busybox."""
+    cli = LaminaCli(lamina.home, {"LAMINA_ROOT": str(tmp_path / "root"), "WORD": "here"})
+    cli("load", "--quiet", "--input", str(image_files.busybox_archive))
+    return cli
+
+
+@pytest.fixture
+def docker(
+    dockerd: Dockerd, docker_cli: Callable[[str], DockerCli], image_files: ImageFiles
+) -> DockerCli:
+    """The docker client with its classic builder, on a dockerd that has busybox."""
+    client = replace(docker_cli(dockerd.host), env={"DOCKER_BUILDKIT": "0", "WORD": "here"})
+    client("load", "--input", str(image_files.busybox_archive))
+    return client
+
+
+def without_ids(text: str) -> list[str]:
+    return re.sub(r"\x1b\[\d*m|\b[0-9a-f]{12,64}\b", "", text).splitlines()
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_prints_and_ends_as_docker_does(
+    name: str, docker: DockerCli, lamina: LaminaCli, directory: Path
+) -> None:
+    ours = LaminaCli(lamina.home, {"DOCKER_HOST": docker.host, "WORD": "here"})
+    arguments = ["--no-cache", *(word.format(directory) for word in RUNS[name])]
+    expected = docker.run("build", *arguments, str(directory))
+    got = ours.run("build", *arguments, str(directory))
+    assert got.status == expected.status
+    # What only docker's client says: how much it sends.
+    printed = re.sub(r"^Sending build context.*\n\n?", "", expected.text)
+    assert without_ids(got.text) == without_ids(printed)
+    if expected.status:
+        message = got.stderr.removeprefix("Error: ").strip()
+        assert message in expected.stderr
+
+
+def test_the_status_is_that_of_the_command(rooted: LaminaCli, tmp_path: Path) -> None:
+    id_file = tmp_path / "id"
+    id_file.write_text("stale")
+    dockerfile = b"FROM busybox\nRUN echo out; exit 7\n"
+    answer = rooted.run("build", "-q", "--iidfile", str(id_file), "-", stdin=dockerfile)
+    assert (answer.status, answer.text) == (7, "")
+    assert "\nout\n" in answer.stderr
+    assert answer.stderr.endswith("returned a non-zero code: 7\n")
+    assert not id_file.exists()
+
+
+def test_contexts(rooted: LaminaCli, directory: Path, tmp_path: Path) -> None:
+    id_file = tmp_path / "id"
+    from_directory = rooted("build", "-q", "--iidfile", str(id_file), str(directory)).strip()
+    assert id_file.read_text() == from_directory
+    outside = tmp_path / "Outside"
+    outside.write_bytes(DOCKERFILE)
+    assert rooted("build", "-q", "-f", str(outside), str(directory)).startswith("sha256:")
+    assert rooted("build", "-q", "-f", "-", str(directory), stdin=DOCKERFILE).startswith("sha256:")
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w:gz") as tar:
+        tar.add(directory, "")
+    piped = rooted("build", "-q", "-f", "other/Dockerfile", "-", stdin=archive.getvalue())
+    assert piped.startswith("sha256:")
+    both = rooted.run("build", "-f", "-", "-", stdin=b"")
+    assert "can't use stdin for both" in both.stderr
+    nowhere = rooted.run("build", str(tmp_path / "nowhere"))
+    assert (nowhere.status, nowhere.text) == (1, "")
+    assert nowhere.stderr.startswith("Error: unable to prepare context: path ")
+
+
+def test_secrets_and_arguments(rooted: LaminaCli, tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("from a file\n")
+    dockerfile = (
+        b"FROM busybox\nARG WORD\nRUN --mount=type=secret,id=f --mount=type=secret,id=WORD"
+        b" cat /run/secrets/f && cat /run/secrets/WORD && echo /$WORD\n"
+    )
+    options = ["--secret", f"id=f,src={secret}", "--secret", "id=WORD", "--build-arg", "WORD"]
+    assert "from a file\nhere/here\n" in rooted("build", *options, "-", stdin=dockerfile)
+
+
+def test_outputs(rooted: LaminaCli, directory: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    rooted("build", "-q", "--output", str(out), str(directory))
+    assert (out / "a").read_bytes() == b"a"
+    answer = rooted.run("build", "-o", "-", str(directory))
+    assert answer.status == 0
+    assert "Successfully built" in answer.stderr
+    with tarfile.open(fileobj=io.BytesIO(answer.stdout)) as tar:
+        assert "a" in tar.getnames()
+    for kind in ("oci", "docker"):
+        archive = tmp_path / f"{kind}.tar"
+        rooted("build", "-q", "-o", f"type={kind},dest={archive}", str(directory))
+        with tarfile.open(archive) as tar:
+            assert "index.json" in tar.getnames()
+    rooted("build", "-q", "-o", "type=image,name=cli/output:1", str(directory))
+    assert rooted("images", "-q", "cli/output:1")
+    elsewhere = LaminaCli(rooted.home).run("build", "-o", str(out), str(directory))
+    assert elsewhere.stderr == "Error: output local needs --root: the engine is elsewhere\n"
+
+
+def test_events_for_programs(rooted: LaminaCli, directory: Path) -> None:
+    printed = rooted("build", "--progress", "json", str(directory))
+    events = [json.loads(line) for line in printed.splitlines()]
+    steps = [event for event in events if event["type"] == "BuildStep"]
+    assert {step["stage"] for step in steps} == {"builder", "stage-1"}
+    assert {step["state"] for step in steps} == {"started", "completed"}
+    assert any(event["type"] == "BuildOutput" and "Dockerfile" in event["text"] for event in events)
+
+
+def test_a_live_display_on_a_terminal(rooted: LaminaCli, directory: Path) -> None:
+    status, printed, drawn = run(rooted, "build", "-t", "cli/live:1", str(directory))
+    assert status == 0
+    assert without_ids(printed) == ["Successfully built ", "Successfully tagged cli/live:1"]
+    assert "[builder 3/4] COPY . /src/" in drawn
+    assert "8 steps, 0 from the cache" in drawn
+    (directory / "Dockerfile").write_bytes(b"FROM busybox\nRUN echo why; exit 3\n")
+    status, printed, drawn = run(rooted, "build", str(directory))
+    assert (status, printed) == (3, "")
+    assert drawn.endswith("returned a non-zero code: 3\r\n")
+    assert "  why\r\n" in drawn
+
+
+def test_what_is_kept_is_pruned(rooted: LaminaCli) -> None:
+    dockerfile = b"FROM busybox\nRUN --mount=type=cache,target=/c head -c 1000000 /dev/zero >/c/x\n"
+    rooted("build", "-q", "-", stdin=dockerfile)
+    assert rooted("builder", "prune", "--force", "--keep-storage", "1g").endswith(": 0B\n")
+    cancelled = rooted.run("builder", "prune", stdin=b"n\n")
+    assert (cancelled.status, cancelled.stderr) == (1, "Error: builder prune has been cancelled\n")
+    pruned = rooted("builder", "prune", "--all", stdin=b"y\n")
+    assert "Deleted build cache objects:\n" in pruned
+    assert re.search(r"Total reclaimed space: 1(\.\d+)?MB\n$", pruned)
+
+
+def test_commit_as_docker_does(docker: DockerCli, lamina: LaminaCli) -> None:
+    container = docker("create", "busybox", "true").strip()
+    ours = LaminaCli(lamina.home, {"DOCKER_HOST": docker.host})
+    options = ["-m", "why", "-a", "me", "-c", "ENV A=1", "-c", "CMD x", container]
+    shown = "{{.Comment}} {{.Author}} {{.Config.Env}} {{.Config.Cmd}} {{.Parent}}"
+    made = [cli("commit", *options, "cli/commit:1").strip() for cli in (docker, ours)]
+    told = [docker("image", "inspect", "--format", shown, image_id) for image_id in made]
+    assert told[0] == told[1]
+    assert docker("images", "-q", "--no-trunc", "cli/commit:1").strip() == made[1]
+    docker("rm", container)
