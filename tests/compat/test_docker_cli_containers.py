@@ -15,6 +15,7 @@ from tests.conformance.differences import modern_words
 from tests.conformance.wire import assert_alike
 from tests.real.docker_cli import DockerCli
 from tests.real.images import tar_of
+from tests.real.programs import require
 from tests.real.terminal import Terminal
 
 pytestmark = pytest.mark.usefixtures("with_busybox")
@@ -59,28 +60,6 @@ STORIES: dict[str, Sequence[Step]] = {
         (*RUN, "-u", "none", IMAGE, "true"),
         (*RUN, "--name", "-", IMAGE, "true"),
         (*RUN, "--memory=1k", IMAGE, "true"),
-        ("ps", "-aq"),
-    ],
-    "run with options": [
-        shell("-e", "A=1", "-w", "/tmp", run="echo $A; pwd"),
-        shell("-u", "nobody", run="id -u; id -g; touch /x"),
-        shell("-u", "5:7", run="id -u; id -g; id -G"),
-        shell("-u", "5", "--group-add", "9", run="id -G"),
-        shell("-h", "name", run="hostname; cat /etc/hostname"),
-        shell("--entrypoint", "echo", run="x"),
-        shell("--read-only", run="touch /x"),
-        shell("--read-only", "--tmpfs", "/tmp:size=1m", run="touch /tmp/x && ls /tmp"),
-        shell("--add-host", "there:1.2.3.4", run="grep there /etc/hosts"),
-        shell("--memory", "32m", run="true"),
-        shell("--cap-drop", "ALL", run="grep CapEff /proc/self/status"),
-        shell("--cap-add", "NET_ADMIN", run="grep CapEff /proc/self/status"),
-        shell("--ulimit", "nofile=64:128", run="ulimit -n; ulimit -Hn"),
-        shell("--shm-size", "1m", run="df -k /dev/shm | tail -1 | awk '{print $2}'"),
-        shell("-v", "/data", run="touch /data/x && ls /data"),
-        shell("--pid", "host", run="test $$ -ne 1 && echo host"),
-        shell("--security-opt", "no-new-privileges", run="grep NoNewPrivs /proc/self/status"),
-        shell("-l", "a=b", run="true"),
-        shell(run="ls /dev /proc/kcore /sys/firmware; cat /proc/keys"),
         ("ps", "-aq"),
     ],
     "a life": [
@@ -168,6 +147,29 @@ STORIES: dict[str, Sequence[Step]] = {
     ],
 }
 
+OPTIONS: Sequence[Step] = [
+    shell("-e", "A=1", "-w", "/tmp", run="echo $A; pwd"),
+    shell("-u", "nobody", run="id -u; id -g; touch /x"),
+    shell("-u", "5:7", run="id -u; id -g; id -G"),
+    shell("-u", "5", "--group-add", "9", run="id -G"),
+    shell("-h", "name", run="hostname; cat /etc/hostname"),
+    shell("--entrypoint", "echo", run="x"),
+    shell("--read-only", run="touch /x"),
+    shell("--read-only", "--tmpfs", "/tmp:size=1m", run="touch /tmp/x && ls /tmp"),
+    shell("--add-host", "there:1.2.3.4", run="grep there /etc/hosts"),
+    shell("--memory", "32m", run="true"),
+    shell("--cap-drop", "ALL", run="grep CapEff /proc/self/status"),
+    shell("--cap-add", "NET_ADMIN", run="grep CapEff /proc/self/status"),
+    shell("--ulimit", "nofile=64:128", run="ulimit -n; ulimit -Hn"),
+    shell("--shm-size", "1m", run="df -k /dev/shm | tail -1 | awk '{print $2}'"),
+    shell("-v", "/data", run="touch /data/x && ls /data"),
+    shell("--pid", "host", run="test $$ -ne 1 && echo host"),
+    shell("--security-opt", "no-new-privileges", run="grep NoNewPrivs /proc/self/status"),
+    shell("-l", "a=b", run="true"),
+    shell(run="ls /dev /proc/kcore /sys/firmware; cat /proc/keys"),
+    ("ps", "-aq"),
+]
+
 _ID = re.compile(r"\b([0-9a-f]{64}|[0-9a-f]{12})\b")
 _CREATED = re.compile("daemon: (?=failed to create shim task)")
 _LATE = re.compile('time="[^"]*" level=error msg="error waiting for container: .*"\n')
@@ -198,6 +200,12 @@ def told(cli: DockerCli, steps: Sequence[Step]) -> list[tuple[str, str, str, int
 @pytest.mark.parametrize("steps", list(STORIES.values()), ids=list(STORIES))
 def test_same_story(clis: Clis, steps: Sequence[Step]) -> None:
     docker, lamina = (told(cli, steps) for cli in clis)
+    assert_alike(lamina, docker)
+
+
+@pytest.mark.parametrize("program", [require("docker")], ids=["docker"])
+def test_options_that_most_use(clis: Clis) -> None:
+    docker, lamina = (told(cli, OPTIONS) for cli in clis)
     assert_alike(lamina, docker)
 
 
