@@ -19,6 +19,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any, Final
 
 from lamina.errors import Conflict, InvalidParameter, StartFailed, Unavailable
@@ -138,7 +139,13 @@ class Sandbox(RunningProcess):
 
     async def pause(self) -> None:
         """Stop all its processes from running. Unavailable."""
-        await self._runtime.command("pause", self.name)
+        try:
+            await self._runtime.command("pause", self.name)
+        except Unavailable:
+            # Half of them may be frozen, which not even SIGKILL would end.
+            with suppress(Unavailable):
+                await self.resume()
+            raise
 
     async def resume(self) -> None:
         """Let them run again. Unavailable."""
@@ -274,14 +281,18 @@ class Runtime:
 
     async def command(self, *arguments: str, given: bytes = b"") -> str:
         """Run a command of the OCI runtime, and return what it prints. Unavailable."""
-        process = await asyncio.create_subprocess_exec(
-            *self._command([*await self._options(), *arguments]),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
-        )
-        output, errors = await process.communicate(given)
+        with TemporaryFile() as stdin:
+            # No pipe: writing to one whose reader has ended fails, under uvloop in odd ways.
+            stdin.write(given)
+            stdin.seek(0)
+            process = await asyncio.create_subprocess_exec(
+                *self._command([*await self._options(), *arguments]),
+                stdin=stdin,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+                env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
+            )
+            output, errors = await process.communicate()
         if process.returncode:
             raise Unavailable(_message(errors.decode(errors="replace")))
         return output.decode(errors="replace")
