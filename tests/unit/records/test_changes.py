@@ -153,9 +153,11 @@ def as_asked(catalogue: Catalogue) -> dict[str, object]:
 @contextmanager
 def _connection(directory: Path) -> Iterator[Connection]:
     engine = create_engine(f"sqlite:///{directory / 'x.db'}")
-    with engine.connect() as connection:
-        yield connection
-    engine.dispose()
+    try:
+        with engine.connect() as connection:
+            yield connection
+    finally:
+        engine.dispose()
 
 
 @settings(max_examples=30)
