@@ -1,14 +1,12 @@
 """The Dockerfile of a build: where it is, and what a dockerd says if it is not good."""
 
-import contextlib
-
 from lamina.build.context import BuildContext
 from lamina.dockerfile.ignore import MAX_IGNORE_SIZE, IgnorePatterns, clean
 from lamina.dockerfile.parser import parse
 from lamina.dockerfile.source import MAX_DOCKERFILE_SIZE, DockerfileError
 from lamina.dockerfile.stages import Dockerfile, divide
-from lamina.errors import InvalidParameter, LaminaError, NotFound
-from lamina.layers.view import FileView, LinkLoop
+from lamina.errors import InvalidParameter, LaminaError
+from lamina.layers.view import FileView, Found, LinkLoop
 
 _USUAL = ("Dockerfile", "dockerfile")
 
@@ -25,23 +23,29 @@ def read_dockerfile(context: BuildContext, path: str) -> tuple[Dockerfile, Ignor
         inside = clean("/" + name).lstrip("/") if not name.startswith("..") else ""
         if clean(name) == ".." or clean(name).startswith("../"):
             raise LaminaError(f"forbidden path outside the build context: {name} ()")
-        try:
-            true = view.resolve(inside)
-        except LinkLoop:
-            raise LaminaError(f"forbidden path outside the build context: {name} ()") from None
-        found = view.get(true)
+        found = _found(view, inside, name)
         if found is None:
             continue
         if found.is_directory:
             raise LaminaError(f"unexpected error reading Dockerfile: read {name}: is a directory")
-        return _parse(context.read(true, MAX_DOCKERFILE_SIZE), name), _ignored(context, inside)
+        raw = context.read(found.entry.path, MAX_DOCKERFILE_SIZE)
+        return _parse(raw, name), _ignored(context, view, inside)
     raise LaminaError(f"Cannot locate specified Dockerfile: {names[0]}")
 
 
-def _ignored(context: BuildContext, dockerfile: str) -> IgnorePatterns | None:
+def _found(view: FileView, path: str, name: str) -> Found | None:
+    """What is at a path, past links."""
+    try:
+        return view.get(view.resolve(path))
+    except LinkLoop:
+        raise LaminaError(f"forbidden path outside the build context: {name} ()") from None
+
+
+def _ignored(context: BuildContext, view: FileView, dockerfile: str) -> IgnorePatterns | None:
     for path in (f"{dockerfile}.dockerignore", ".dockerignore"):
-        with contextlib.suppress(NotFound):
-            raw = context.read(path, MAX_IGNORE_SIZE)
+        found = _found(view, path, path)
+        if found is not None and not found.is_directory:
+            raw = context.read(found.entry.path, MAX_IGNORE_SIZE)
             return IgnorePatterns.parse(raw.decode(errors="replace"))
     return None
 

@@ -159,6 +159,14 @@ async def test_ignored_files_are_not_there(engine: Engine) -> None:
         await build(engine, "FROM busybox\nCOPY b.txt /x", files)
 
 
+async def test_an_ignore_file_may_be_a_link(engine: Engine) -> None:
+    files = (file("ignored", "*.txt"), symlink(".dockerignore", "ignored"), file("b.txt", "1"))
+    image = await build(engine, "FROM busybox\nCOPY . /x/\n", files)
+    assert set((await layers(engine, image))[-1]) == {
+        *("x", "x/.dockerignore", "x/ignored", "x/Dockerfile"),
+    }
+
+
 async def test_flags_of_copy_that_buildkit_has(engine: Engine) -> None:
     dockerfile = """FROM busybox
 COPY --chmod=751 --chown=1 a /m

@@ -2,6 +2,7 @@
 
 import posixpath
 import stat
+import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
@@ -176,3 +177,28 @@ def test_contents_of_some_files(tmp_path: Path, *, in_file: bool) -> None:
         with LayerContents(stream, wanted, file=descriptor, scratch=tmp_path) as contents:
             texts = {entry.path: b"".join(contents.pieces(entry)) for entry in wanted}
     assert texts == {"a": b"1" * 700, "c": b"", "d": b"4" * 5000}
+
+
+@pytest.mark.parametrize("in_file", [True, False])
+def test_contents_of_sparse_files(tmp_path: Path, *, in_file: bool) -> None:
+    content = bytes(1 << 20) + b"1" * 5000 + bytes(1 << 20)
+    sparse = tmp_path / "sparse"
+    with sparse.open("wb") as opened:
+        opened.seek(1 << 20)
+        opened.write(b"1" * 5000)
+        opened.truncate(len(content))
+    (tmp_path / "whole").write_bytes(b"2")
+    path = tmp_path / "layer.tar"
+    subprocess.run(["tar", "-cSf", path, "-C", tmp_path, "sparse", "whole"], check=True)
+    raw = path.read_bytes()
+    assert len(raw) < 1 << 20
+    index = LayerIndex.build([raw])
+
+    def stream() -> nullcontext[Iterator[bytes]]:
+        return nullcontext(iter([raw]))
+
+    with path.open("rb") as tar:
+        descriptor = tar.fileno() if in_file else None
+        with LayerContents(stream, index.entries, file=descriptor, scratch=tmp_path) as contents:
+            texts = {entry.path: b"".join(contents.pieces(entry)) for entry in index}
+    assert texts == {"sparse": content, "whole": b"2"}
