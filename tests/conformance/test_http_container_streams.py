@@ -1,5 +1,6 @@
 """Attached containers and execs: the same bytes over the connection as from dockerd."""
 
+import contextlib
 import json
 import socket as sockets
 from pathlib import Path
@@ -32,8 +33,10 @@ def hijacked(socket: Path, ask: Ask, said: bytes, *, start: str = "") -> tuple[s
             heard += connection.recv(1)
         if start:
             assert send(socket, post(start, "start")).status == 204
-        connection.sendall(said)
-        connection.shutdown(sockets.SHUT_WR)
+        # What has failed to start hears nothing any more.
+        with contextlib.suppress(BrokenPipeError):
+            connection.sendall(said)
+            connection.shutdown(sockets.SHUT_WR)
         stream = bytearray()
         while data := connection.recv(1 << 16):
             stream += data
