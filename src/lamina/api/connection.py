@@ -99,6 +99,7 @@ class Connection(BaseProtocol):
         "_head_bytes",
         "_head_since",
         "_host",
+        "_raw",
         "_requests",
         "_task",
         "guarded",
@@ -124,6 +125,7 @@ class Connection(BaseProtocol):
         self._exchange: Exchange | None = None
         self._closing = False
         self._half_closed: asyncio.TimerHandle | None = None
+        self._raw: RawConnection | None = None
         self._head_since = 0.0
         self._head_bytes = 0
         self.guarded = guarded
@@ -242,6 +244,7 @@ class Connection(BaseProtocol):
         raw = RawConnection(
             transport, tally=exchange, lost=self.connection_lost, paused=self._paused
         )
+        self._raw = raw
         self._paused = False
         transport.set_protocol(raw)
         if self._half_closed is not None:
@@ -319,7 +322,9 @@ class Connection(BaseProtocol):
         transport = self.transport
         if transport is None:
             return
-        if not exchange.body_is_read and not exchange.awaits_continue and not self._paused:
+        if self._raw is not None:
+            await self._raw.end()
+        elif not exchange.body_is_read and not exchange.awaits_continue and not self._paused:
             if transport.can_write_eof():
                 transport.write_eof()
             with contextlib.suppress(InvalidParameter, TimeoutError):

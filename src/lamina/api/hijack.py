@@ -12,12 +12,16 @@ the server waits for it when it stops, and its handler is cancelled when the cli
 """
 
 import asyncio
+import contextlib
 import ssl
 from collections.abc import Callable
 from typing import Any, Final, Protocol
 
 _READ_SIZE: Final = 64 << 10
 """Bytes read at a time; twice that may wait to be taken before the client is held up."""
+
+_LINGER: Final = 1.0
+"""Seconds for which a client is waited for that has been told the end."""
 
 
 class Tally(Protocol):
@@ -117,7 +121,16 @@ class RawConnection(asyncio.Protocol):
         self._transport.write(data)
         self._tally.sent += len(data)
 
-    def write_eof(self) -> None:
-        """Say that nothing more will be sent, where the connection can say that."""
-        if self._transport.can_write_eof() and not self._transport.is_closing():
-            self._transport.write_eof()
+    async def end(self) -> None:
+        """Say that nothing more will be sent, and throw away what the client is still sending.
+
+        A connection that is closed with bytes unread is reset, and the client might lose what it
+        was told last. Where TLS has no end of one direction, there is nothing to wait for.
+        """
+        if not self._transport.can_write_eof() or self._transport.is_closing():
+            return
+        self._transport.write_eof()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_LINGER):
+                while await self._reader.read(_READ_SIZE):
+                    pass

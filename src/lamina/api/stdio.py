@@ -65,7 +65,6 @@ class Session:
                     break
             if output is not None and output.done():
                 await output
-            self._connection.write_eof()
         finally:
             for task in (stop, output, input_):
                 if task is not None and not task.done():

@@ -197,6 +197,19 @@ async def test_an_exec_that_fails_says_so_over_the_connection(served: Served, wi
     assert await ended(wire) == framed(1, message)
 
 
+async def test_a_client_that_is_still_sending_hears_why_it_is_in_vain(
+    served: Served, wire: Wire
+) -> None:
+    served.engine.execs["e0"] = ExecConfig(cmd=("missing",), attach_stdin=True, attach_stdout=True)
+    await wire.request(
+        "POST", "/exec/e0/start", "Content-Type: application/json", *UPGRADE, body=b"{}"
+    )
+    await wire.head()
+    await wire.send(b"x" * 1_000_000)
+    wire.writer.write_eof()
+    assert b"executable file not found" in await ended(wire)
+
+
 async def test_a_detached_exec_answers_at_once(served: Served, wire: Wire) -> None:
     served.engine.execs["e0"] = ExecConfig(cmd=("true",))
     served.engine.execs["e1"] = ExecConfig(cmd=("missing",))
