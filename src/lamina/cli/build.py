@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import click
+from click.shell_completion import CompletionItem
 
 from lamina.cli.build_options import (
     build_arguments,
@@ -15,16 +16,28 @@ from lamina.cli.build_options import (
     ssh_agents,
     ulimits,
 )
+from lamina.cli.names import complete_image
 from lamina.cli.target import Target, target_options
 
 _PATH = click.Path(path_type=Path, dir_okay=False)
+
+
+def _complete_directory(
+    _ctx: click.Context, _param: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    return [CompletionItem(incomplete, type="dir")]
 
 
 @click.command(name="build")
 @target_options
 @click.option("-t", "--tag", "tags", multiple=True, metavar="NAME[:TAG]", help="Name the image.")
 @click.option(
-    "-f", "--file", "dockerfile", metavar="FILE|-", help="The Dockerfile.  [CONTEXT/Dockerfile]"
+    "-f",
+    "--file",
+    "dockerfile",
+    type=click.Path(path_type=str),
+    metavar="FILE|-",
+    help="The Dockerfile.  [CONTEXT/Dockerfile]",
 )
 @click.option(
     "--build-arg",
@@ -49,7 +62,11 @@ _PATH = click.Path(path_type=Path, dir_okay=False)
 @click.option("--no-cache", is_flag=True, help="Run every step anew.")
 @click.option("--pull", is_flag=True, help="Ask registries for newer base images.")
 @click.option(
-    "--cache-from", multiple=True, metavar="IMAGE", help="Take steps from this image (repeatable)."
+    "--cache-from",
+    multiple=True,
+    metavar="IMAGE",
+    shell_complete=complete_image,
+    help="Take steps from this image (repeatable).",
 )
 @click.option("--network", default="", metavar="MODE", help="Network of RUN: default, host, none.")
 @click.option("--add-host", "hosts", multiple=True, metavar="HOST:IP", help="Add to /etc/hosts.")
@@ -88,7 +105,7 @@ _PATH = click.Path(path_type=Path, dir_okay=False)
 )
 @click.option("-q", "--quiet", is_flag=True, help="Print the image's ID alone.")
 @click.option("--iidfile", type=_PATH, help="Write the image's ID to this file.")
-@click.argument("source", metavar="DIR|URL|-")
+@click.argument("source", metavar="DIR|URL|-", shell_complete=_complete_directory)
 def command(
     target: Target,
     *,

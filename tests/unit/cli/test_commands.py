@@ -49,7 +49,12 @@ def test_completion_scripts(shell: str) -> None:
 
 @pytest.mark.parametrize(
     ("words", "word", "expected"),
-    [("lamina his", 1, "history"), ("lamina images --no-t", 2, "--no-trunc")],
+    [
+        ("lamina his", 1, "history"),
+        ("lamina images --no-t", 2, "--no-trunc"),
+        ("lamina build di", 2, "di"),
+        ("lamina builder pr", 2, "prune"),
+    ],
 )
 def test_completion(words: str, word: int, expected: str) -> None:
     environ = {
