@@ -3,6 +3,7 @@
 import asyncio
 import sys
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -498,6 +499,16 @@ async def test_execs(docker: Engine) -> None:
         async with docker.exec_start(missing):
             pass
     assert (await docker.exec_inspect(missing)).exit_code == 127
+
+
+async def test_what_ends_while_it_is_committed(docker: Engine) -> None:
+    for number in range(8):
+        id = await create(docker, "touch", "/made")
+        await docker.container_start(id)
+        assert (await docker.image_commit(id, repo="meanwhile", tag=str(number))).id
+        if (await docker.container_inspect(id)).state.running:
+            with suppress(Conflict):
+                await docker.container_pause(id)
 
 
 async def test_processes_and_what_they_use(docker: Engine) -> None:
