@@ -4,8 +4,11 @@ import io
 import json
 import re
 import tarfile
+import threading
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -118,6 +121,23 @@ def test_contexts(rooted: LaminaCli, directory: Path, tmp_path: Path) -> None:
     nowhere = rooted.run("build", str(tmp_path / "nowhere"))
     assert (nowhere.status, nowhere.text) == (1, "")
     assert nowhere.stderr.startswith("Error: unable to prepare context: path ")
+
+
+def test_a_context_that_the_engine_fetches(rooted: LaminaCli, directory: Path) -> None:
+    handler = partial(SimpleHTTPRequestHandler, directory=str(directory))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        (directory / "Alone").write_text("FROM busybox\nENV FETCHED=1\n")
+        url = f"http://127.0.0.1:{server.server_port}/Alone"
+        answer = rooted.run("build", "-t", "cli/fetched:1", url)
+        server.shutdown()
+        thread.join()
+    assert (answer.status, answer.stderr) == (0, "")
+    shown = rooted("inspect", "--format", "{{json .Config.Env}}", "cli/fetched:1")
+    assert "FETCHED=1" in shown
+    added = rooted.run("build", "-f", "-", url, stdin=b"FROM scratch\n")
+    assert "cannot be added to a context by URL" in added.stderr
 
 
 def test_secrets_and_arguments(rooted: LaminaCli, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Where ``lamina build --output`` writes: some of it the engine does, some this process."""
 
 import asyncio
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,7 +37,7 @@ class Outputs:
 def divide(outputs: Sequence[ImageBuildOutput], *, is_here: bool) -> Outputs:
     """Divide them; an engine that `is_here`, in this process, writes to this machine's files.
 
-    Raises InvalidParameter for what can only be written by such an engine.
+    Raises InvalidParameter for what can only be written by such an engine, and for a terminal.
     """
     by_engine: list[ImageBuildOutput] = []
     archives: list[Path | None] = []
@@ -49,7 +50,12 @@ def divide(outputs: Sequence[ImageBuildOutput], *, is_here: bool) -> Outputs:
             by_engine.append(_named(output))
         else:
             raise InvalidParameter(f"output {output.type} needs --root: the engine is elsewhere")
-    return Outputs(tuple(by_engine), tuple(archives), takes_stdout=_STDOUT in destinations)
+    takes_stdout = _STDOUT in destinations
+    if takes_stdout and sys.stdout.isatty():
+        raise InvalidParameter(
+            "refusing to write an archive to a terminal: name a file, or redirect"
+        )
+    return Outputs(tuple(by_engine), tuple(archives), takes_stdout=takes_stdout)
 
 
 def _named(output: ImageBuildOutput) -> ImageBuildOutput:
