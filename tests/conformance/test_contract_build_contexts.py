@@ -6,6 +6,8 @@ import lzma
 import re
 import tarfile
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 from tests.conformance.builds import Ids, top_layers, transcript, with_busybox
 from tests.conformance.engines import Backend, EngineApi
@@ -67,6 +69,12 @@ SOURCES: Mapping[str, tuple[Sequence[Entry], str]] = {
     "a directory onto a file": ((directory("d"), file("d/f", "1")), "COPY d /etc/passwd"),
     "a file below a file": ((file("a", "1"),), "COPY a /etc/passwd/x"),
     "a file onto a directory": ((file("a", "1"),), "COPY a /etc"),
+    "a dot at the end": ((file("a", "1"),), "COPY a /x/."),
+    "a URL": ((file("a", "1"),), "COPY http://127.0.0.1/a /x/"),
+    "a URL that nobody serves": ((file("a", "1"),), "ADD http://127.0.0.1:1/a /x/"),
+    "a URL of another kind": ((file("a", "1"),), "ADD ftp://127.0.0.1/a /x/"),
+    "outside of an image": ((file("a", "1"),), "COPY --from=busybox ../etc/passwd /x"),
+    "three owners": ((file("a", "1"),), "COPY --chown=1:2:3 a /x"),
     "the root": ((file("a", "1"),), "COPY a /"),
     "nowhere": ((file("a", "1"),), 'COPY ["a", ""]'),
     "here": ((file("a", "1"),), "WORKDIR /w\nCOPY a ."),
@@ -139,6 +147,52 @@ async def test_dockerfiles(backend: Backend) -> None:
     await backend.agrees(
         lambda api: _built(api, bodies, {n: d for n, (_, d) in DOCKERFILES.items()})
     )
+
+
+TREE = (
+    directory("d"),
+    file("d/x", "x"),
+    file("d/y", "y"),
+    file("f", "f"),
+    file("Dockerfile", f"{FROM}COPY d /d/\n"),
+)
+
+
+def _with(path: str, /, **changes: Any) -> Sequence[Entry]:  # noqa: ANN401 - fields of any type
+    return [replace(one, **changes) if one.path == path else one for one in TREE]
+
+
+CHANGED: Mapping[str, Sequence[Entry]] = {
+    "first": TREE,
+    "a time": _with("d/x", mtime=5),
+    "a part of a second": _with("d/x", pax={"mtime": "5.5"}),
+    "a content": _with("d/x", data=b"z"),
+    "back again": TREE,
+    "a mode": _with("d/x", mode=0o755),
+    "an owner": _with("d/x", uid=4),
+    "an owner's name": _with("d/x", pax={"uname": "joe"}),
+    "an attribute": _with("d/x", pax={"SCHILY.xattr.user.a": "b"}),
+    "another file": _with("f", data=b"z"),
+    "a directory's mode": _with("d", mode=0o700),
+    "a directory's time": _with("d", mtime=5),
+    "the order": TREE[::-1],
+    "a link": (*TREE, symlink("d/l", "x")),
+    "a link elsewhere": (*TREE, symlink("d/l", "y")),
+    "a name": _with("d/x", path="d/z"),
+    "one less": [one for one in TREE if one.path != "d/y"],
+}
+
+
+async def test_what_the_cache_takes_for_the_same(backend: Backend) -> None:
+    async def scenario(api: EngineApi) -> object:
+        await with_busybox(api)
+        found = {}
+        for name, entries in CHANGED.items():
+            said, _ = await transcript(api, io.BytesIO(layer(*entries)), Ids(), {})
+            found[name] = " ---> Using cache\n" in said
+        return found
+
+    await backend.agrees(scenario)
 
 
 async def _built(

@@ -68,7 +68,7 @@ class Additions:
         """Where a destination truly is, and whether it is a directory or means one."""
         joined = posixpath.join("/", working_dir, path)
         check_path(joined)
-        means_directory = path.endswith(("/", "/.")) or path in {"", ".", ".."}
+        means_directory = path.endswith("/") or path in {"", ".", ".."}
         try:
             true = self._base.resolve(joined)
         except LinkLoop as error:

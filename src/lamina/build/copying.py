@@ -16,15 +16,15 @@ from lamina.build.git import GitSource
 from lamina.build.modes import parse_mode
 from lamina.build.owners import parse_owner
 from lamina.build.picking import Exclusion, Picked, below, hash_of, pick, whole, with_kept
-from lamina.build.remote import is_remote, remote_file, repository
+from lamina.build.remote import URL_SCHEMES, is_remote, remote_file, repository
 from lamina.content.threads import run_to_end
 from lamina.dockerfile.heredoc import Heredoc
 from lamina.dockerfile.instructions import Add, Copy, Transfer
-from lamina.errors import CorruptData, LaminaError, NotFound
+from lamina.errors import CorruptData, DigestMismatch, InvalidDigest, LaminaError, NotFound
 from lamina.layers.index import IndexEntry
 from lamina.layers.tarheader import EntryType
 from lamina.layers.view import FileView, Found
-from lamina.progress import Report
+from lamina.progress import Report, StreamText
 from lamina.records.catalogue import Layer
 from lamina.transfer.incoming import Incoming
 
@@ -105,6 +105,8 @@ class Copier:
     ) -> list[Picked]:
         keyword = instruction.keyword
         if not isinstance(instruction, Add):
+            if any(source.startswith(URL_SCHEMES) for source in instruction.sources):
+                raise LaminaError(f"{keyword} failed: source can't be a URL for {keyword}")
             return await run_to_end(lambda: pick(files, instruction.sources, keyword, exclusion))
         picked = [
             await self._fetched(instruction, source, stack, report)
@@ -126,11 +128,18 @@ class Copier:
             keep = bool(instruction.keep_git_dir)
             tree = repository(source, self._scratch, checksum=checksum, keep_git=keep)
             return whole(ContextFiles(await stack.enter_async_context(tree)))
-        fetched = await stack.enter_async_context(
-            remote_file(url, self._scratch, checksum=checksum, report=report)
-        )
+        coming = remote_file(url, self._scratch, checksum=checksum, report=report)
+        try:
+            fetched = await stack.enter_async_context(coming)
+        except (DigestMismatch, InvalidDigest):
+            raise
+        except LaminaError as error:
+            raise LaminaError(f"{instruction.keyword} failed: {error}") from error
+        await report(StreamText("\n"))
         if not fetched.has_name and instruction.destination.endswith("/"):
-            raise LaminaError(f"cannot determine filename for source {url}")
+            raise LaminaError(
+                f"{instruction.keyword} failed: cannot determine filename for source {url}"
+            )
         files = ContextFiles(fetched.context)
         found = files.view.get(fetched.name)
         assert found is not None  # It is the only file there.
@@ -170,6 +179,8 @@ class Copier:
         additions = Additions(base.view, now=now, latest=latest)
         true = base.view.resolve(path)
         found = base.view.get(true)
+        if base.view.is_below_a_file(true):
+            raise LaminaError(f"lstat {path}: not a directory")
         if found is not None:
             if not found.is_directory:
                 raise LaminaError(f"Cannot mkdir: {path} is not a directory")

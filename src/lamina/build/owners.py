@@ -19,6 +19,11 @@ def parse_owner(text: str, look_up: Lookup) -> tuple[int, int]:
     Raises LaminaError, in dockerd's words, for names that the image does not know.
     """
     user, colon, group = text.partition(":")
+    if ":" in group:
+        raise LaminaError(
+            f"unable to convert uid/gid chown string to host mapping: invalid chown string format:"
+            f" {text}"
+        )
     if not colon:
         group = user
     uid = _id(user, "etc/passwd", "uid", "user", look_up)

@@ -94,7 +94,7 @@ def _pick(files: Files, source: str, command: str) -> Iterator[Picked]:
     pivot = clean("/" + before).lstrip("/") if dot else ""
     written = f"{before}/{after}" if dot else source
     cleaned = clean(written) if written else "."
-    if files.is_context and (cleaned == ".." or cleaned.startswith("../")):
+    if cleaned == ".." or cleaned.startswith("../"):
         raise _forbidden(source, command)
     inside = clean("/" + written).lstrip("/")
     if _WILDCARD.search(inside):
@@ -116,7 +116,7 @@ def _found(files: Files, asked: str, source: str, command: str, pivot: str) -> P
         where = "file not found in build context or excluded by .dockerignore: "
         raise LaminaError(
             f"{command} failed: {where if files.is_context else ''}"
-            f"stat {asked or source}: file does not exist"
+            f"stat {source.removeprefix('/').removeprefix('./')}: file does not exist"
         )
     return Picked(files, path, asked, found, pivot)
 

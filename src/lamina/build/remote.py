@@ -22,7 +22,7 @@ from lamina.progress import Report
 from lamina.streams import CHUNK_SIZE
 from lamina.transfer.download import download
 
-_SCHEMES: Final = ("http://", "https://")
+URL_SCHEMES: Final = ("http://", "https://")
 _DOCKERFILE: Final = "Dockerfile"
 _UNNAMED: Final = "__unnamed__"
 _SECOND: Final = 1_000_000_000
@@ -30,7 +30,7 @@ _SECOND: Final = 1_000_000_000
 
 def is_remote(source: str) -> bool:
     """Whether a source of ADD is not a path of the context."""
-    return source.startswith(_SCHEMES) or GitSource.parse(source) is not None
+    return source.startswith(URL_SCHEMES) or GitSource.parse(source) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ async def remote_context(
         ):
             yield RemoteContext(context)
         return
-    if not remote.startswith(_SCHEMES):
+    if not remote.startswith(URL_SCHEMES):
         raise LaminaError(f"remoteURL ({remote}) could not be recognized as URL")
     with tempfile.TemporaryFile(dir=directory) as file:
         await _fetch(remote, file, report, action="Downloading context")

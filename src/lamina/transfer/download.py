@@ -1,5 +1,6 @@
 """Files from the web: what an import or a build names by URL."""
 
+import os
 from collections.abc import AsyncGenerator
 from typing import Final
 
@@ -60,7 +61,8 @@ async def download(
     except aiohttp.ClientConnectorDNSError as error:
         raise NotFound(f'Get "{url}": dial tcp: lookup {error.host}: no such host') from error
     except aiohttp.ClientConnectorError as error:
-        reason = (error.os_error.strerror or str(error)).lower()
+        number = error.os_error.errno
+        reason = (os.strerror(number) if number else str(error)).lower()
         raise LaminaError(
             f'Get "{url}": dial tcp {error.host}:{error.port}: connect: {reason}'
         ) from error

@@ -35,6 +35,7 @@ def test_owners(text: str, owner: tuple[int, int]) -> None:
         ("broken", "can't find uid for user broken"),
         ("odd", "can't find uid for user odd"),
         ("-1", "can't find uid for user -1"),
+        ("1:2:3", "invalid chown string format: 1:2:3"),
         ("4294967296", "can't find uid for user"),
     ],
 )
