@@ -5,6 +5,8 @@ import json
 import os
 import socket
 import stat
+import subprocess
+import sys
 import tarfile
 import threading
 from collections.abc import Callable, Iterator
@@ -210,6 +212,22 @@ def test_a_dockerfile_from_elsewhere(
         found[".dockerignore"]["size"] = 0
         sent.append(found)
     assert sent[0] == sent[1]
+
+
+@pytest.mark.parametrize("name", ["a", "d"])
+def test_what_may_not_be_read(lamina: LaminaCli, tmp_path: Path, name: str) -> None:
+    root = write_tree({"Dockerfile": b"FROM scratch\n", "a": b"a", "d/b": b"b"}, tmp_path / "c")
+    (root / name).chmod(0)
+    argv = [sys.executable, "-m", "lamina", "build", "--root", str(tmp_path / "root"), str(root)]
+    if os.geteuid() == 0:
+        # Even root may read only what is its own, without these.
+        argv = ["setpriv", "--bounding-set=-dac_override,-dac_read_search", *argv]
+    environ = lamina.environment()
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, env=environ)
+    (root / name).chmod(0o700)
+    reason = "no permission to read from" if name == "a" else "can't stat"
+    assert done.stderr == f"Error: error checking context: {reason} '{root / name}'\n"
+    assert done.returncode == 1
 
 
 def test_through_a_pipe(ask: Ask, directory: Path) -> None:

@@ -80,7 +80,7 @@ class DirectoryArchive:
         is_hidden = False
         for path, entry in self._walk():
             if path == IGNORE_FILE and self._hiding is not None:
-                status = entry.stat(follow_symlinks=False)
+                status = _status(entry)
                 mode = stat.S_IMODE(status.st_mode)
                 yield _own_file(path, self._hiding, mode, int(status.st_mtime))
                 is_hidden = True
@@ -142,7 +142,7 @@ def _entries(directory: str) -> list[os.DirEntry[str]]:
         with os.scandir(directory) as found:
             return sorted(found, key=lambda entry: os.fsencode(entry.name))
     except PermissionError as error:
-        raise LaminaError(f"checking context: can't stat '{directory}'") from error
+        raise LaminaError(f"error checking context: can't stat '{directory}'") from error
 
 
 def _status(entry: os.DirEntry[str]) -> os.stat_result:
@@ -151,7 +151,7 @@ def _status(entry: os.DirEntry[str]) -> os.stat_result:
     except FileNotFoundError as error:
         raise _changed(entry.path) from error
     except PermissionError as error:
-        raise LaminaError(f"checking context: can't stat '{entry.path}'") from error
+        raise LaminaError(f"error checking context: can't stat '{entry.path}'") from error
 
 
 def _content(path: str, size: int) -> Iterator[bytes]:
@@ -160,7 +160,7 @@ def _content(path: str, size: int) -> Iterator[bytes]:
         # Nothing that took the file's place may hold us up, or lead elsewhere.
         file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
     except PermissionError as error:
-        raise LaminaError(f"checking context: no permission to read from '{path}'") from error
+        raise LaminaError(f"error checking context: no permission to read from '{path}'") from error
     except OSError as error:
         raise _changed(path) from error
     try:
@@ -190,4 +190,4 @@ def _own_file(name: str, content: bytes, mode: int, mtime: int) -> bytes:
 
 
 def _changed(path: str) -> LaminaError:
-    return LaminaError(f"checking context: '{path}' changed while it was read")
+    return LaminaError(f"error checking context: '{path}' changed while it was read")
