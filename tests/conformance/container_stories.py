@@ -276,9 +276,10 @@ STORIES: dict[str, Story] = {
         create("aa", *FOREVER),
         get("aa", "top"),
         post("aa", "start"),
-        get("aa", "top", ps_args="-o pid,args,user"),
-        get("aa", "top", ps_args="--none"),
-        get("aa", "top", ps_args="-o args"),
+        get("aa", "top"),
+        Ask("GET", "/containers/aa/top?ps_args=-o%20pid,args,user"),
+        Ask("GET", "/containers/aa/top?ps_args=--none"),
+        Ask("GET", "/containers/aa/top?ps_args=-o%20args"),
         get("none", "top"),
     ],
     "changes": [

@@ -25,7 +25,7 @@ def hijacked(socket: Path, ask: Ask, said: bytes, *, start: str = "") -> tuple[s
     lines += [f"{name}: {value}" for name, value in headers.items()]
     lines.append(f"Content-Length: {len(body)}")
     with sockets.socket(sockets.AF_UNIX) as connection:
-        connection.settimeout(50)
+        connection.settimeout(240)
         connection.connect(str(socket))
         connection.sendall("\r\n".join([*lines, "", ""]).encode() + body)
         heard = bytearray()
@@ -128,7 +128,9 @@ def test_exec(with_busybox: Sockets, config: dict[str, object]) -> None:
         start = json.dumps({"Detach": False, "Tty": config.get("Tty", False)}).encode()
         ask = Ask("POST", f"/exec/{exec_id}/start", start, JSON)
         stream = hijacked(socket, ask, b"hello\n")
-        inspected = send(socket, Ask("GET", f"/exec/{exec_id}/json"))
+        # dockerd may hear of the end of the streams before it does of that of the process.
+        while (inspected := send(socket, Ask("GET", f"/exec/{exec_id}/json"))).json()["Running"]:
+            pass
         again = send(socket, Ask("POST", f"/exec/{exec_id}/start", b'{"Detach":true}', JSON))
         smooth = Smoother()
         smooth.text(exec_id)

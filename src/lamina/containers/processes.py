@@ -39,7 +39,9 @@ async def container_processes(
     )
     output, errors = await process.communicate()
     if process.returncode:
-        raise LaminaError(f"ps: {errors.decode(errors='replace').strip()}")
+        # What follows the first line is how to use it.
+        reason = errors.decode(errors="replace").partition("\n")[0]
+        raise LaminaError(f"ps: {reason or f'exit status {process.returncode}'}")
     await containers.tell(container, "top")
     return _rows(output.decode(errors="replace"), pids)
 
@@ -52,8 +54,9 @@ def _rows(output: str, pids: set[str]) -> ContainerTopResponse:
     column = titles.index("PID")
     rows = []
     for line in lines[1:]:
-        # The last column is the command, which has blanks of its own.
-        cells = line.split(None, len(titles) - 1)
+        cells = line.split()
         if len(cells) > column and cells[column] in pids:
-            rows.append(cells)
+            # The last column is the command, which has blanks of its own.
+            last = len(titles) - 1
+            rows.append([*cells[:last], " ".join(cells[last:])])
     return ContainerTopResponse(titles=titles, processes=rows)
