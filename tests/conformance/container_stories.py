@@ -173,14 +173,18 @@ STORIES: dict[str, Story] = {
         delete("aa"),
     ],
     "stop": [
-        # The first process of a container is deaf to signals that it does not handle.
+        # The first process of a container is deaf to signals that it does not handle; but the
+        # runtime is not, which it still is for a moment after the start: `top` shows what it is.
         create("aa", *FOREVER),
         post("aa", "start"),
+        get("aa", "top"),
         post("aa", "stop", t=0),
         post("aa", "wait"),
         post("aa", "stop"),
         post("aa", "restart", t=0),
+        get("aa", "top"),
         post("aa", "restart", t=1),
+        get("aa", "top"),
         post("aa", "stop", t=1),
         create("bb", *FOREVER, StopSignal="SIGKILL"),
         post("bb", "restart"),
