@@ -87,7 +87,7 @@ async def test_a_proxy_that_wants_a_password(
 async def test_a_proxy_that_is_not_there(
     authority: Authority, tmp_path: Path, name: str, scheme: str
 ) -> None:
-    error = await _refused(_client(authority, tmp_path, name, f"{scheme}://localhost:1"), name)
+    error = await _refused(_client(authority, tmp_path, name, f"{scheme}://127.0.0.1:1"), name)
     assert error.trouble is Trouble.DIAL
     assert error.reason == ("proxyconnect tcp: dial tcp 127.0.0.1:1: connect: connection refused")
 
