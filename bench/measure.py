@@ -92,7 +92,11 @@ def measure(
     ]
     for number in range(0 if warm_up else 1, min(runs, scenario.most_runs) + 1):
         for engine, collected in zip(engines, samples, strict=True):
-            values = scenario.run(engine, fixtures)
+            try:
+                values = scenario.run(engine, fixtures)
+            except Exception as error:
+                error.add_note(f"while {engine.name} was measured")
+                raise
             if number > 0:
                 for key, value in values.items():
                     collected[key].append(value)
