@@ -137,6 +137,9 @@ REGISTRIES = (
         needs_registry=True,
         peers_run=peers_push_and_pull,
     ),
+)
+
+LARGE = (
     Scenario(
         (
             Row("push-large", "push {large_layers} layers of {large_mb:,} MB at once"),

@@ -25,14 +25,16 @@ class Conditions:
     kernel: str
     python: str
     disk: str
+    load: float
+    """What else the machine did: the load average when the run began."""
 
     @property
     def sentence(self) -> str:
         return (
             f"dockerd {self.dockerd}, Lamina {self.lamina}; {self.runs} runs each, in turns, after "
             f"one to warm up; {self.cores} × {self.cpu}, {self.memory_bytes / 1e9:.0f} GB, "
-            f"Linux {self.kernel}, Python {self.python}; data on {self.disk}; image: "
-            f"{self.base}."
+            f"Linux {self.kernel}, Python {self.python}; data on {self.disk}; load "
+            f"average before: {self.load:.1f}; image: {self.base}."
         )
 
 
@@ -52,6 +54,7 @@ def conditions(*, dockerd: str, lamina: str, base: str, runs: int, disk: str) ->
         kernel=platform.release(),
         python=platform.python_version(),
         disk=disk,
+        load=round(os.getloadavg()[0], 1),
     )
 
 

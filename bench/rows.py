@@ -6,12 +6,13 @@ from bench.build_rows import BUILDS
 from bench.container_rows import CONTAINERS
 from bench.fixtures import Fixtures
 from bench.image_rows import IMAGES
-from bench.registry_rows import REGISTRIES
+from bench.registry_rows import LARGE, REGISTRIES
 from bench.scenario import Scenario
 
 SECTIONS: Mapping[str, tuple[Scenario, ...]] = {
     "images": IMAGES,
     "registries": REGISTRIES,
+    "large": LARGE,
     "containers": CONTAINERS,
     "builds": BUILDS,
 }
