@@ -180,7 +180,8 @@ class TestInsecure:
             for _ in range(3):
                 with pytest.raises(RegistryNotFound):
                     await repository.fetch("v1")
-        assert [record.message.count("asking the next host") for record in caplog.records] == [1]
+        told = [message for message in caplog.messages if "asking the next host" in message]
+        assert len(told) == 1
 
     async def test_a_name_for_loopback_is_insecure(self) -> None:
         asked = []
