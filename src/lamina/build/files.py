@@ -10,11 +10,12 @@ from lamina.build.ledger import BuiltImage
 from lamina.content.store import BlobStore
 from lamina.content.threads import run_to_end
 from lamina.layers.contents import LayerContents
-from lamina.layers.index import IndexEntry
+from lamina.layers.index import IndexEntry, LayerIndex
 from lamina.layers.tarheader import EntryType
 from lamina.layers.tarwriter import END, header_bytes, padding
 from lamina.layers.view import FileView, Found
 from lamina.oci import mediatype
+from lamina.records.catalogue import Layer
 from lamina.runtime.layer_sources import sources_of
 from lamina.snapshots.store import LayerSource
 from lamina.transfer.layer_indexes import LayerIndexes
@@ -97,17 +98,21 @@ class ContextFiles:
 
 
 class ImageFiles:
-    """The files of an image; made by `of`."""
+    """The files of an image whose layers stay, and whose `indexes` are at hand; or made by `of`."""
 
     is_context = False
 
     def __init__(
-        self, name: str, image: BuiltImage | None, view: FileView, blobs: BlobStore
+        self,
+        name: str,
+        layers: Sequence[Layer],
+        indexes: Sequence[LayerIndex],
+        blobs: BlobStore,
     ) -> None:
         self.name = name
-        self.view = view
+        self.view = FileView(indexes)
         self._blobs = blobs
-        self._layers = () if image is None else image.layers
+        self._layers = tuple(layers)
         self.layers = tuple(sources_of(self._layers, blobs))
 
     @classmethod
@@ -115,8 +120,8 @@ class ImageFiles:
         cls, name: str, image: BuiltImage | None, indexes: LayerIndexes, blobs: BlobStore
     ) -> "ImageFiles":
         """Those of an image that stays meanwhile; None is one without any."""
-        found = [] if image is None else await indexes.of(image.layers)
-        return cls(name, image, FileView(found), blobs)
+        layers = () if image is None else image.layers
+        return cls(name, layers, await indexes.of(layers), blobs)
 
     def hash_of(self, _found: Found, /) -> str | None:
         """Nothing is known of them."""

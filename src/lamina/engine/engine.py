@@ -25,6 +25,7 @@ from lamina.engine.committing import Commit, commit_container
 from lamina.engine.container_operations import ContainerOperations
 from lamina.engine.creating import import_tarball, pull_image
 from lamina.engine.deletion import Deletion
+from lamina.engine.image_files import ImageTree, open_image
 from lamina.engine.inspecting import image_history, inspect_image
 from lamina.engine.listing import list_images
 from lamina.engine.pushing import push_image
@@ -403,6 +404,15 @@ class Engine(ContainerOperations):
     def image_get_all(self, names: Sequence[str]) -> AbstractAsyncContextManager[ByteStream]:
         """Export several images as one archive."""
         return save_images(self._resources, names)
+
+    def image_files(self, name: str) -> AbstractAsyncContextManager[ImageTree]:
+        """Look into an image without unpacking it: list, read and compare its files.
+
+        Only an engine in this process can: the Docker Engine API has nothing like it. Raises
+        ImageNotFound, InvalidReference.
+        """
+        builds = self._builds
+        return open_image(self._resources, builds.indexes, builds.directory, name)
 
     async def image_history(self, name: str) -> list[HistoryResponseItem]:
         """The steps which made an image."""
