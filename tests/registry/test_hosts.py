@@ -1,6 +1,7 @@
 """Mirrors, insecure registries, certificates and proxies, with real servers behind them."""
 
 import asyncio
+import logging
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -45,11 +46,18 @@ def _client(
     clock: TestClock | None = None,
     keys: Keys | None = None,
     resolver: Resolver = system_resolver,
+    logger: logging.Logger | None = None,
 ) -> RegistryClient:
     config = RegistryConfig(
         hosts=rules, timeouts=Timeouts(connect=5), retries=RetryPolicy(attempts=2)
     )
-    return RegistryClient(config, clock=clock or TestClock(), credentials=keys, resolver=resolver)
+    return RegistryClient(
+        config,
+        clock=clock or TestClock(),
+        credentials=keys,
+        resolver=resolver,
+        logger=logger,
+    )
 
 
 class TestMirror:
@@ -175,7 +183,8 @@ class TestInsecure:
         self, registry: Registry, caplog: pytest.LogCaptureFixture
     ) -> None:
         caplog.set_level("INFO")
-        async with _client(HostRules()) as client:
+        # The product's own may have been set up otherwise by then.
+        async with _client(HostRules(), logger=logging.getLogger("test")) as client:
             repository = await client.repository(Reference.parse(f"{registry.address}/x"))
             for _ in range(3):
                 with pytest.raises(RegistryNotFound):
