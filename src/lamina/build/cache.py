@@ -201,16 +201,19 @@ class SharedSteps:
         self._made: WeakValueDictionary[StepKey, BuiltImage] = WeakValueDictionary()
 
     async def run(
-        self, key: StepKey, work: Callable[[], Awaitable[BuiltImage]]
+        self,
+        key: StepKey,
+        work: Callable[[], Awaitable[BuiltImage]],
+        is_there: Callable[[BuiltImage], bool],
     ) -> tuple[BuiltImage, bool]:
         """The image of a step, and whether another has made it.
 
-        Whoever comes while it is made waits. If it fails, or its build is cancelled, the next one
-        makes it.
+        Whoever comes while it is made waits. If it fails, or its build is cancelled, or `is_there`
+        says that its image was deleted, the next one makes it.
         """
         while True:
             made = self._made.get(key)
-            if made is not None:
+            if made is not None and is_there(made):
                 return made, True
             running = self._running.get(key)
             if running is None:

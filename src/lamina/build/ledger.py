@@ -77,6 +77,12 @@ class Ledger:
         """Blobs on their way in."""
         return self._coming
 
+    def is_there(self, image: BuiltImage) -> bool:
+        """Whether an image was not deleted, nor what it is yet to be written down on."""
+        images = self._resources.records.catalogue.images
+        known = (one.id in images for one in image.lineage() if one.is_recorded)
+        return next(known, True)
+
     async def secure(self, image: BuiltImage) -> None:
         """Keep an image that others made from being swept away while this build uses it.
 

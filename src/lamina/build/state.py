@@ -149,7 +149,9 @@ class StageState:
         if self.tools.request.nocache:
             self.image = await work()
         else:
-            self.image, self.was_cached = await self.tools.shared.run(self._key(step), work)
+            self.image, self.was_cached = await self.tools.shared.run(
+                self._key(step), work, self.tools.ledger.is_there
+            )
         if not self.was_cached:
             # What is new in it was protected when it was stored.
             self._secured = self.image

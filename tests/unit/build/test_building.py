@@ -87,6 +87,18 @@ async def test_steps_are_found_again_after_a_restart(tmp_path: Path) -> None:
     assert ids[0] == ids[1]
 
 
+async def test_steps_of_a_failed_build_are_not_taken_once_deleted(engine: Engine) -> None:
+    dockerfile = "FROM busybox AS one\nENV a=b\nFROM one\nENV c=d"
+    with pytest.raises(CommandFailed) as failed:
+        await build(engine, "FROM busybox\nENV a=b\nRUN exit 3")
+    for image in await engine.image_list(all=True):
+        if not image.repo_tags:
+            await engine.image_delete(image.id)
+    # What the failed build held is still alive, in the frames of its error.
+    assert failed.tb is not None
+    assert await build(engine, dockerfile)
+
+
 async def test_builds_at_one_time_share_their_steps(engine: Engine) -> None:
     dockerfile = "FROM busybox\nENV a=b\nRUN head -c 8 /dev/urandom > /x\nCOPY a /\nLABEL c=d"
     ids = await asyncio.gather(*(build(engine, dockerfile, {"a": "A"}) for _ in range(4)))
