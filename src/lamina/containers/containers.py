@@ -22,6 +22,7 @@ from lamina.records.configs import ImageConfigs
 from lamina.records.containers import Container, find_container
 from lamina.records.records import Records
 from lamina.runtime.runtime import Sandbox
+from lamina.runtime.sweeping import discard
 from lamina.runtime.workshop import Workshop
 from lamina.snapshots.store import Mounted
 
@@ -126,6 +127,12 @@ class Containers:
     def place(self, container: Container) -> Path:
         """The directory of a container's own files."""
         return self._directory / container.id
+
+    async def sweep_places(self) -> None:
+        """Remove the directories of containers that are no more; each is made after its record."""
+        found = await asyncio.to_thread(lambda: [path.name for path in self._directory.glob("*")])
+        for name in set(found).difference(self.records.catalogue.containers):
+            await asyncio.to_thread(discard, self._directory, name)
 
     def log_path(self, container: Container) -> Path:
         """Its log, whether it is there or not; as dockerd names it."""

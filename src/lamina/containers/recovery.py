@@ -20,8 +20,10 @@ async def recover_containers(containers: Containers) -> None:
     Those that are removed when they end are removed.
     """
     records = containers.records
-    kept = {container.snapshot for container in records.catalogue.containers.values()}
-    ended = await containers.workshop.sweep(wanted=kept.__contains__)
+    ended = await containers.workshop.sweep(
+        wanted=lambda: {container.snapshot for container in records.catalogue.containers.values()}
+    )
+    await containers.sweep_places()
     living = records.living()
     mounted = await containers.workshop.has_mounts()
     for container in list(records.catalogue.containers.values()):

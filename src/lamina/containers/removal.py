@@ -75,18 +75,25 @@ async def _remove(
         yield RemoveContainer(container.id)
         yield container_event(container, "destroy", now)
 
+    # Files without a record are swept by the next start; a record without its files never goes.
+    await containers.records.change(lambda transaction: transaction.do_all(changes()))
+    try:
+        await _remove_files(containers, container)
+    finally:
+        live.is_removed(state_of(container).exit_code)
+        live.output.end()
+        containers.forget(container)
+    if container.image_id not in containers.records.catalogue.images:
+        # It was the last that needed the image's layers, perhaps.
+        await containers.records.sweep()
+
+
+async def _remove_files(containers: Containers, container: Container) -> None:
     with suppress(NotFound):
         await containers.workshop.remove(container.snapshot)
     place = containers.place(container)
     await asyncio.to_thread(discard, place.parent, place.name)
-    await containers.records.change(lambda transaction: transaction.do_all(changes()))
     used = containers.used_volumes()
     for name in settings_of(container).anonymous:
         if name not in used:
             await asyncio.to_thread(containers.volumes.remove, name)
-    live.is_removed(state_of(container).exit_code)
-    live.output.end()
-    containers.forget(container)
-    if container.image_id not in containers.records.catalogue.images:
-        # It was the last that needed the image's layers, perhaps.
-        await containers.records.sweep()

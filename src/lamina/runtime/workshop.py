@@ -12,7 +12,7 @@ told from what others are at.
 import asyncio
 import logging
 import secrets
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -149,31 +149,35 @@ class Workshop:
         assert self._filesystems is not None
         await self._filesystems.remove(key)
 
-    async def sweep(self, *, wanted: Callable[[str], bool] = lambda _: False) -> dict[str, Exit]:
+    async def sweep(self, *, wanted: Callable[[], Collection[str]] = tuple) -> dict[str, Exit]:
         """Remove what processes that were killed have left: sandboxes, and snapshots.
 
-        `wanted` tells of a snapshot's key whether somebody needs it though its maker is gone.
+        `wanted` gives the keys of the snapshots that are needed though their makers are gone; it is
+        asked after the makers, who may have recorded theirs just before they ended.
         Returns how their sandboxes ended, as far as that is known.
         """
         ended = await sweep_runtimes(self._root / "run", keep=self._records.living())
-        if await asyncio.to_thread(self._has_left_overs, wanted):
-            await self._sweep_snapshots(wanted)
+        found = await asyncio.to_thread(self._found)
+        living = self._records.living()
+        needed = wanted()
+        if any(
+            path.parent.name == "staging"
+            or not (path.name.partition("-")[0] in living or path.name in needed)
+            for path in found
+        ):
+            snapshots = await self.snapshots()
+            await snapshots.sweep(
+                keep=lambda key: key.partition("-")[0] in self._records.living() or key in wanted()
+            )
         return ended
 
-    async def _sweep_snapshots(self, wanted: Callable[[str], bool]) -> None:
-        snapshots = await self.snapshots()
-        await snapshots.sweep(
-            keep=lambda key: wanted(key) or key.partition("-")[0] in self._records.living()
-        )
-
-    def _has_left_overs(self, wanted: Callable[[str], bool]) -> bool:
-        living = self._records.living()
-        return any(
-            path.parent.name == "staging"
-            or not (wanted(path.name) or path.name.partition("-")[0] in living)
+    def _found(self) -> list[Path]:
+        """The directories of all snapshots, and of what is on its way to be one or was one."""
+        return [
+            path
             for pattern in ("snapshots/*", "staging/*")
             for path in (self._root / "snapshots").glob(f"*/{pattern}")
-        )
+        ]
 
     async def has_mounts(self) -> bool:
         """Whether anything is mounted there, by whatever process."""

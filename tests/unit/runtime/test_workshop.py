@@ -47,7 +47,7 @@ async def test_what_others_are_at_stays_and_what_nobody_is_at_goes(
         await first.create(key, [layer])
     await first.close()
     second = workshop(tmp_path, records)
-    await second.sweep(wanted=lambda key: key == "dead-2")
+    await second.sweep(wanted=lambda: {"dead-2"})
     snapshots = await second.snapshots()
     kept = await snapshots.keys()
     assert len(kept) == 2
