@@ -3,7 +3,7 @@
 .PHONY: help demo test bench clean
 
 help:
-	@echo "make demo   real images through a real docker client on a Lamina daemon"
+	@echo "make demo   images, a build and containers through a real docker client on a Lamina daemon"
 	@echo "make test   every check: format, lint, types, room boundaries, tests"
 	@echo "make bench  Lamina beside dockerd, every row measured on both"
 	@echo "make clean  remove the virtual environment, caches and downloads"

@@ -4,6 +4,7 @@ Whoever may speak to the API may become root through it. So a unix socket is for
 group (0660), and TCP wants client certificates, but for loopback addresses.
 """
 
+import errno
 import fcntl
 import grp
 import ipaddress
@@ -195,7 +196,10 @@ def _give_to_group(host: str, path: Path, group: str | None) -> None:
         raise CannotListen(host, f"there is no group {group}") from None
     try:
         os.chown(path, -1, gid)
-    except PermissionError:
+    except OSError as error:
+        # The latter: a user namespace that does not have the group.
+        if error.errno not in {errno.EPERM, errno.EINVAL}:
+            raise
         if group is not None:
             raise CannotListen(host, f"not permitted to give it to group {group}") from None
 

@@ -55,6 +55,18 @@ def test_a_group_that_does_not_exist(socket_directory: Path) -> None:
     assert list(socket_directory.iterdir()) == []
 
 
+def test_a_group_that_a_user_namespace_does_not_have(socket_directory: Path) -> None:
+    code = (
+        "import sys; from lamina.api.listening import open_listeners;"
+        " open_listeners([sys.argv[1]], environ={});"
+        " open_listeners([sys.argv[2]], environ={}, group='54321')"
+    )
+    hosts = [f"unix://{socket_directory / name}" for name in ("docker's", "s")]
+    argv = ["unshare", "--user", "--map-root-user", sys.executable, "-c", code, *hosts]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    assert done.stderr.endswith(f"{hosts[1]}: not permitted to give it to group 54321\n")
+
+
 def test_a_stale_socket_gives_way(socket_directory: Path) -> None:
     path = socket_directory / "s"
     with socket.socket(socket.AF_UNIX) as killed:
