@@ -13,13 +13,12 @@ from lamina.daemon.registries import registry_config
 from lamina.registry.credentials import pack
 from lamina.registry.hosts import endpoints
 from lamina.registry.hosts_toml import parse
-from tests.cli.conftest import LaminaCli
-from tests.cli.test_docs import blocks
 from tests.conformance.engines import engine_in, load
+from tests.docs.pages import Session, blocks
 from tests.real.images import small_image
 from tests.real.registry import registry as running_registry
 
-PAGE = "registries.md"
+PAGE = "docs/registries.md"
 
 
 @pytest.mark.parametrize("block", blocks(PAGE, "toml"), ids=lambda block: block.split()[0])
@@ -46,7 +45,7 @@ def test_the_hosts_file(tmp_path: Path) -> None:
     assert str(itself.url("/x")) == "https://registry.example/v2/x"
 
 
-async def test_the_program(lamina: LaminaCli, tmp_path: Path) -> None:
+async def test_the_program(session: Session, tmp_path: Path) -> None:
     """With a registry that wants a password in the place of registry.example."""
     (program,) = blocks(PAGE, "python")
     with running_registry(user="me", password="secret") as server:
@@ -64,7 +63,7 @@ async def test_the_program(lamina: LaminaCli, tmp_path: Path) -> None:
             subprocess.run,
             [sys.executable, "-c", program.replace("cache.example", "localhost")],
             cwd=tmp_path,
-            env={**lamina.environment(), "HOME": str(tmp_path)},
+            env={**session.environment, "HOME": str(tmp_path)},
             capture_output=True,
             text=True,
             check=False,

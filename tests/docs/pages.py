@@ -1,0 +1,140 @@
+"""The pages of the documentation: what they show, and how to do it."""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.real.lamina_daemon import SOURCE
+from tests.real.programs import SEARCH_PATH
+
+PROJECT = Path(__file__).resolve().parents[2]
+PAGES = ("README.md", *sorted(f"docs/{path.name}" for path in PROJECT.glob("docs/*.md")))
+
+
+def blocks(page: str, language: str) -> list[str]:
+    """The code blocks of a page in `language`, a regular expression."""
+    text = (PROJECT / page).read_text()
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+def steps(page: str) -> Iterator[tuple[str, str]]:
+    """Each command that a page shows in its console blocks, with what it prints."""
+    for block in blocks(page, "console"):
+        for step in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+            command, _, output = step.partition("\n")
+            yield command, output
+
+
+def same_every_time(text: str) -> str:
+    """The text without what depends on the moment and the machine."""
+    for pattern, name in (
+        (r"(Sending build context to Docker daemon +[\d.]+[kM]?B\s+)+", "CONTEXT\n"),
+        (r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d[.\d]*( \+0000 UTC|Z)", "TIME"),
+        (r"\b[0-9a-f]{64}\b|\b[0-9a-f]{12}\b|\b[0-9a-f]{16,}…", "ID"),
+        (r"Less than a second ago|About an? \w+ ago|\d+ \w+ ago", "AGE"),
+        (r"\b[\d.]+[kM]?B\b", "SIZE"),
+        (r"=[\d.]+ms\b", "=TIME"),
+        (r" +", " "),
+    ):
+        text = re.sub(pattern, name, text)
+    return text
+
+
+def agrees(actual: str, shown: str) -> bool:
+    """Whether a command printed what a page shows; a line "…" there is any number of lines."""
+    pieces = re.split(r"^…$", same_every_time(shown), flags=re.MULTILINE)
+    pattern = r"(?:.*\n)*?.*".join(re.escape(piece) for piece in pieces)
+    return re.fullmatch(pattern, same_every_time(actual)) is not None
+
+
+_ANSWERING = """
+import socket, sys, time
+from urllib.parse import urlsplit
+
+deadline = time.monotonic() + 120
+for address in map(urlsplit, sys.argv[1:]):
+    unix = address.scheme == "unix"
+    while True:
+        with socket.socket(socket.AF_UNIX if unix else socket.AF_INET) as client:
+            try:
+                client.connect(address.path if unix else (address.hostname, address.port))
+                break
+            except OSError:
+                if time.monotonic() > deadline:
+                    raise
+        time.sleep(0.01)
+"""
+"""Waits until something listens on each of its arguments."""
+
+
+@dataclass(frozen=True)
+class Session:
+    """The shell of somebody new, in an empty home, with this checkout's `lamina`.
+
+    `instead` says what is used here for what a page names: addresses that are free, above all.
+    """
+
+    home: Path
+    instead: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(("DOCKER_", "LAMINA_"))}
+        return {
+            **kept,
+            "HOME": str(self.home),
+            "PATH": f"{self._programs}{os.pathsep}{SEARCH_PATH}",
+            "PYTHONPATH": os.pathsep.join(filter(None, [str(SOURCE), kept.get("PYTHONPATH")])),
+            "TZ": "UTC",
+            "LC_ALL": "C.UTF-8",
+        }
+
+    @property
+    def _programs(self) -> Path:
+        return self.home / ".local/bin"
+
+    def install(self) -> None:
+        """Put `lamina`, `python` and `answering` first in its PATH."""
+        self._programs.mkdir(parents=True)
+        answering = self._programs / "answering.py"
+        answering.write_text(_ANSWERING)
+        for name, arguments in (("lamina", "-m lamina"), ("python", ""), ("answering", answering)):
+            program = self._programs / name
+            program.write_text(f'#!/bin/sh\nexec {sys.executable} {arguments} "$@"\n')
+            program.chmod(0o755)
+
+    def run(self, page: str) -> str:
+        """Do what a page shows, which must print what it shows; what went to stderr.
+
+        What is started in the background is waited for until it answers, and ended at the end.
+        """
+        shown = list(steps(page))
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", self._script(command for command, _ in shown)],
+            cwd=self.home,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        printed = done.stdout.split("\x1e")[1:]
+        for (command, expected), actual in zip(shown, printed, strict=False):
+            assert agrees(actual, expected), f"{command}\n{actual}{done.stderr}"
+        assert (done.returncode, len(printed)) == (0, len(shown)), done.stderr
+        return done.stderr
+
+    def _script(self, commands: Iterable[str]) -> str:
+        lines = ["trap 'jobs -p | xargs --no-run-if-empty kill; wait' EXIT"]
+        for command in commands:
+            here = command
+            for name, stand_in in self.instead.items():
+                here = here.replace(name, stand_in)
+            lines += [r"printf '\036'", here]
+            if here.endswith("&"):
+                lines.append(" ".join(["answering", *re.findall(r"-H (\S+)", here)]))
+        return "\n".join(lines)
