@@ -16,6 +16,6 @@ def session(image_files: ImageFiles) -> Iterator[Session]:
     with tempfile.TemporaryDirectory(prefix="lamina-docs-") as temporary:
         home = Path(temporary)
         (home / "rootfs.tar").symlink_to(image_files.busybox_rootfs)
-        session = Session(home, {"unix:///tmp/lamina.sock": f"unix://{home}/lamina.sock"})
+        session = Session(home, {"unix:///tmp/": f"unix://{home}/"})
         session.install()
         yield session

@@ -1,5 +1,6 @@
 """The pages of the documentation: what they show, and how to do it."""
 
+import itertools
 import os
 import re
 import subprocess
@@ -22,11 +23,16 @@ def blocks(page: str, language: str) -> list[str]:
 
 
 def steps(page: str) -> Iterator[tuple[str, str]]:
-    """Each command that a page shows in its console blocks, with what it prints."""
+    """Each command that a page shows in its console blocks, with what it prints.
+
+    Lines of a command but the first begin with the shell's second prompt.
+    """
     for block in blocks(page, "console"):
         for step in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
-            command, _, output = step.partition("\n")
-            yield command, output
+            lines = step.splitlines(keepends=True)
+            more = itertools.takewhile(lambda line: line.startswith("> "), lines[1:])
+            command = [lines[0], *(line[2:] for line in more)]
+            yield "".join(command).rstrip("\n"), "".join(lines[len(command) :])
 
 
 def same_every_time(text: str) -> str:
@@ -34,10 +40,11 @@ def same_every_time(text: str) -> str:
     for pattern, name in (
         (r"(Sending build context to Docker daemon +[\d.]+[kM]?B\s+)+", "CONTEXT\n"),
         (r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d[.\d]*( \+0000 UTC|Z)", "TIME"),
+        (r"\bms=[\d.]+", "ms=SOME"),
+        (r"/v1\.\d\d/", "/VERSION/"),
         (r"\b[0-9a-f]{64}\b|\b[0-9a-f]{12}\b|\b[0-9a-f]{16,}…", "ID"),
         (r"Less than a second ago|About an? \w+ ago|\d+ \w+ ago", "AGE"),
         (r"\b[\d.]+[kM]?B\b", "SIZE"),
-        (r"=[\d.]+ms\b", "=TIME"),
         (r" +", " "),
     ):
         text = re.sub(pattern, name, text)
@@ -107,6 +114,10 @@ class Session:
             program.write_text(f'#!/bin/sh\nexec {sys.executable} {arguments} "$@"\n')
             program.chmod(0o755)
 
+    def write(self, name: str, text: str) -> None:
+        """Write a file that a page shows."""
+        (self.home / name).write_text(self._here(text))
+
     def run(self, page: str) -> str:
         """Do what a page shows, which must print what it shows; what went to stderr.
 
@@ -130,11 +141,13 @@ class Session:
 
     def _script(self, commands: Iterable[str]) -> str:
         lines = ["trap 'jobs -p | xargs --no-run-if-empty kill; wait' EXIT"]
-        for command in commands:
-            here = command
-            for name, stand_in in self.instead.items():
-                here = here.replace(name, stand_in)
+        for here in map(self._here, commands):
             lines += [r"printf '\036'", here]
             if here.endswith("&"):
                 lines.append(" ".join(["answering", *re.findall(r"-H (\S+)", here)]))
         return "\n".join(lines)
+
+    def _here(self, text: str) -> str:
+        for name, stand_in in self.instead.items():
+            text = text.replace(name, stand_in)
+        return text

@@ -5,5 +5,5 @@ from tests.docs.pages import Session, blocks
 
 def test_the_tour(session: Session) -> None:
     (dockerfile,) = blocks("README.md", "dockerfile")
-    (session.home / "Dockerfile").write_text(dockerfile)
+    session.write("Dockerfile", dockerfile)
     session.run("README.md")

@@ -243,7 +243,7 @@ def read_config(path: Path) -> DaemonConfig:
     for key, value in values.items():
         if key in IGNORED_KEYS:
             ignored.append(key)
-        elif (reader := _KEYS.get(key)) is None:
+        elif (reader := KEYS.get(key)) is None:
             raise InvalidConfig(f"{path}: there is no configuration key {key}", key=key)
         else:
             try:
@@ -367,7 +367,7 @@ def _format(value: object) -> str:
     return str(value)
 
 
-_KEYS: dict[str, tuple[str, Callable[[object], Any]]] = {
+KEYS: Mapping[str, tuple[str, Callable[[object], Any]]] = {
     "root": ("root", _path),
     "data-root": ("root", _path),
     "hosts": ("hosts", _texts),
@@ -394,3 +394,4 @@ _KEYS: dict[str, tuple[str, Callable[[object], Any]]] = {
     "runtime": ("runtime", _text),
     "search-index": ("search_index", _text),
 }
+"""Each key, the field it is kept in, and what reads its value."""
