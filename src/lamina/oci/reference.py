@@ -5,6 +5,7 @@ compared, and a familiar form, ``busybox:1.36``, which is what people read and w
 """
 
 import re
+from functools import lru_cache
 from typing import Final, Self
 
 import msgspec
@@ -45,39 +46,13 @@ class Reference(msgspec.Struct, frozen=True):
     tag: str | None = None
     digest: Digest | None = None
 
-    @classmethod
-    def parse(cls, text: str) -> Self:
+    @staticmethod
+    def parse(text: str) -> "Reference":
         """Read a familiar or canonical reference. Raises InvalidReference, worded as dockerd does.
 
         Text of 64 hexadecimal digits is refused, for it would shadow an image ID.
         """
-        if _IMAGE_ID.fullmatch(text):
-            raise InvalidReference(
-                f"invalid repository name ({text}), cannot specify 64-byte hexadecimal strings",
-                text=text,
-            )
-        domain, remainder = _split_domain(text)
-        path = remainder.partition(":")[0]
-        if path.lower() != path:
-            raise InvalidReference(
-                "invalid reference format: repository name must be lowercase", text=text
-            )
-        whole = f"{domain}/{remainder}"
-        match = _REFERENCE.fullmatch(whole)
-        if match is None:
-            # The domain may be in upper case, unless it is one only by its looks.
-            raise InvalidReference(
-                "repository name must be lowercase"
-                if _REFERENCE.fullmatch(whole.lower())
-                else "invalid reference format",
-                text=text,
-            )
-        domain, path, tag, digest = match.groups(default="")
-        if len(domain) + bool(domain) + len(path) > NAME_LENGTH_LIMIT:
-            raise InvalidReference(
-                f"repository name must not be more than {NAME_LENGTH_LIMIT} characters", text=text
-            )
-        return cls(domain, path, tag or None, _parse_digest(digest, text) if digest else None)
+        return _parse(text)
 
     @property
     def name(self) -> str:
@@ -130,6 +105,37 @@ class Reference(msgspec.Struct, frozen=True):
     def without_tag_and_digest(self) -> Self:
         """The repository alone."""
         return self if self.is_bare else type(self)(self.domain, self.path)
+
+
+@lru_cache(maxsize=4096)
+def _parse(text: str) -> Reference:
+    if _IMAGE_ID.fullmatch(text):
+        raise InvalidReference(
+            f"invalid repository name ({text}), cannot specify 64-byte hexadecimal strings",
+            text=text,
+        )
+    domain, remainder = _split_domain(text)
+    path = remainder.partition(":")[0]
+    if path.lower() != path:
+        raise InvalidReference(
+            "invalid reference format: repository name must be lowercase", text=text
+        )
+    whole = f"{domain}/{remainder}"
+    match = _REFERENCE.fullmatch(whole)
+    if match is None:
+        # The domain may be in upper case, unless it is one only by its looks.
+        raise InvalidReference(
+            "repository name must be lowercase"
+            if _REFERENCE.fullmatch(whole.lower())
+            else "invalid reference format",
+            text=text,
+        )
+    domain, path, tag, digest = match.groups(default="")
+    if len(domain) + bool(domain) + len(path) > NAME_LENGTH_LIMIT:
+        raise InvalidReference(
+            f"repository name must not be more than {NAME_LENGTH_LIMIT} characters", text=text
+        )
+    return Reference(domain, path, tag or None, _parse_digest(digest, text) if digest else None)
 
 
 def _split_domain(text: str) -> tuple[str, str]:
