@@ -7,9 +7,11 @@ threads per statement instead of one per transaction.
 """
 
 import asyncio
+import contextlib
 import errno
 import os
 import sqlite3
+import tempfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -33,6 +35,7 @@ class Database:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        _make_private(path)
         self._engine = _create_engine(path)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="lamina-records")
         self._writer: Connection | None = None
@@ -114,6 +117,21 @@ def _told(error: OperationalError, path: Path) -> Exception:
         number = errno.ENOSPC if code == sqlite3.SQLITE_FULL else errno.EIO
         return OSError(number, os.strerror(number), str(path))
     return error
+
+
+def _make_private(path: Path) -> None:
+    """See that a new database is for its owner only; SQLite makes the files beside it alike.
+
+    It has its name only when it is closed: to close a database's file ends the locks that other
+    connections of this process have on it.
+    """
+    if path.exists():
+        return
+    descriptor, fresh = tempfile.mkstemp(prefix=f"{path.name}-", dir=path.parent)
+    os.close(descriptor)
+    with contextlib.suppress(FileExistsError):
+        path.hardlink_to(fresh)
+    Path(fresh).unlink()
 
 
 def _create_engine(path: Path) -> Engine:

@@ -23,7 +23,7 @@ class Mark:
     """The mark at `path`, made if there is none. Raises OSError (the disk is full)."""
 
     def __init__(self, path: Path) -> None:
-        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             # Neither cuts off nor overwrites what others have in it; room that is not there now
             # would be missed as a signal that kills.

@@ -99,7 +99,7 @@ def _read(path: Path) -> LayerIndex | None:
 def _build(source: LayerSource, path: Path) -> LayerIndex:
     with source.open() as chunks:
         index = LayerIndex.build(chunks)
-    path.parent.mkdir(mode=0o711, exist_ok=True)
+    path.parent.mkdir(mode=0o700, exist_ok=True)
     fresh = path.with_name(f".{secrets.token_hex(8)}")
     fresh.write_bytes(index.encode())
     fresh.rename(path)

@@ -1,4 +1,5 @@
 import asyncio
+import os
 from contextlib import aclosing
 from pathlib import Path
 
@@ -24,6 +25,21 @@ async def test_two_engines_share_a_root(tmp_path: Path) -> None:
         await first.image_delete(FIRST.id, force=True)
         assert await second.image_list() == []
         look_at(root).check_tidy()
+
+
+async def test_nothing_in_a_root_is_for_others(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    async with Engine.open(root) as engine:
+        await load(engine, tar_of(archives.docker_archive((FIRST, ["a:1"]))))
+        async with engine.image_files("a:1") as files:
+            assert [*files.listing("/")]
+        for parent, directories, names in os.walk(root):
+            directories[:] = [name for name in directories if is_for_others(Path(parent, name))]
+            assert not [name for name in names if is_for_others(Path(parent, name))]
+
+
+def is_for_others(path: Path) -> bool:
+    return path.stat().st_mode & 0o077 != 0
 
 
 async def test_a_name_that_moves_while_it_is_asked(engine: Engine) -> None:
