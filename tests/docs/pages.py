@@ -13,7 +13,9 @@ from tests.real.lamina_daemon import SOURCE
 from tests.real.programs import SEARCH_PATH
 
 PROJECT = Path(__file__).resolve().parents[2]
-PAGES = ("README.md", *sorted(f"docs/{path.name}" for path in PROJECT.glob("docs/*.md")))
+PAGES = sorted(
+    str(path.relative_to(PROJECT)) for path in (*PROJECT.glob("*.md"), *PROJECT.glob("docs/*.md"))
+)
 
 
 def blocks(page: str, language: str) -> list[str]:
