@@ -35,8 +35,6 @@ __all__ = [
 _STOP_SECONDS: Final = 10
 _DRAIN_SECONDS: Final = 5.0
 """How long what a dead process has written may still come, out of a process that has its pipe."""
-_NEWS_SECONDS: Final = 5.0
-"""How long the end of a process may take to be known here."""
 _FIRST_DELAY: Final = 0.1
 _LAST_DELAY: Final = 60.0
 _WELL_SECONDS: Final = 10
@@ -367,11 +365,8 @@ async def _pause(container: Container, sandbox: Sandbox) -> None:
     try:
         await sandbox.pause()
     except Unavailable:
-        # One that has just ended cannot be paused; then the news of its end is on its way.
-        with suppress(TimeoutError, Unavailable):
-            async with asyncio.timeout(_NEWS_SECONDS):
-                await sandbox.wait()
-        if sandbox.has_exited:
+        # One that has just ended cannot be paused.
+        if await sandbox.is_ending():
             raise Conflict(f"Container {container.id} is not running") from None
         raise
 

@@ -39,6 +39,7 @@ _MAX_PACKET: Final = 1 << 17
 _PID_FILE: Final = "pid"
 _LOG: Final = "log"
 _CONSOLE: Final = "console"
+_THAWING_SECONDS: Final = 0.1
 _HANDLED: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1)
 
 
@@ -76,6 +77,8 @@ class Monitor:
         self._deletions: dict[int, Container] = {}
         self._containers: dict[str, Container] = {}
         self._pids: dict[int, tuple[str, Container]] = {}
+        self._dying: dict[int, Container] = {}
+        """First processes that were killed, and have not ended yet."""
         self._early: dict[int, tuple[int, int]] = {}
         """Exits of processes whose runtime has not told their IDs yet."""
         self._poll = select.epoll()
@@ -88,7 +91,7 @@ class Monitor:
     def serve(self) -> None:
         """Work until the engine is gone and nothing is left of its containers."""
         while self._engine is not None or self._commands or self._containers:
-            for fd, _ in self._poll.poll():
+            for fd, _ in self._poll.poll(_THAWING_SECONDS if self._dying else None):
                 if fd == self._wakeup:
                     with suppress(BlockingIOError):
                         os.read(self._wakeup, 4096)
@@ -97,6 +100,9 @@ class Monitor:
                 else:
                     self._accept(fd)
             self._reap()
+            for container in self._dying.values():
+                # Who was freezing it may have done so after it was thawed.
+                thaw(container.cgroup)
 
     # The engine.
 
@@ -244,6 +250,7 @@ class Monitor:
 
     def _exited(self, pid: int, status: int, when: int) -> None:
         name, container = self._pids.pop(pid)
+        self._dying.pop(pid, None)
         container.processes.discard(name)
         code = os.waitstatus_to_exitcode(status)
         report = {
@@ -266,7 +273,7 @@ class Monitor:
         for pid, (name, of) in self._pids.items():
             if of is container and name == container.name:
                 os.kill(pid, signal.SIGKILL)
-                thaw(container.cgroup)
+                self._dying[pid] = container
                 return
         if not container.deleting:
             container.deleting = True

@@ -53,6 +53,11 @@ _STARTS_AT_ONCE: Final = 8
 _LOG: Final = ("--log=log", "--log-format=json")
 _PID_FILE: Final = ("--pid-file=pid",)
 
+_NEWS_SECONDS: Final = 5.0
+"""How long the end of a process may take to be known here."""
+_OTHER_FAILURE: Final = 128
+"""The exit status of what was not started, though its program is there and may be run."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Launched:
@@ -93,6 +98,13 @@ class RunningProcess:
     def has_exited(self) -> bool:
         """Whether it has ended."""
         return self._exited.done()
+
+    async def is_ending(self) -> bool:
+        """Whether it has ended, or is about to: for who could not do something with it."""
+        with suppress(TimeoutError, Unavailable):
+            async with asyncio.timeout(_NEWS_SECONDS):
+                await self.wait()
+        return self.has_exited
 
     async def signal(self, number: int) -> bool:
         """Send a signal; False if the process was gone."""
@@ -394,7 +406,10 @@ class Runtime:
             )
         except Unavailable as error:
             await asyncio.to_thread(discard, place.parent, name)
-            raise start_failure(str(error), exec=True) from None
+            failure = start_failure(str(error), exec=True)
+            if failure.exit_code == _OTHER_FAILURE and await sandbox.is_ending():
+                raise Conflict(f"Container {sandbox.name} is not running") from None
+            raise failure from None
         return RunningProcess(name, launched, supervisor)
 
     async def _launch(
@@ -475,7 +490,7 @@ class Runtime:
 
 def start_failure(why: str, *, exec: bool = False) -> StartFailed:
     """What dockerd says, and which status it gives, when a runtime could not start a process."""
-    code = 128
+    code = _OTHER_FAILURE
     if "executable file not found" in why or "no such file or directory" in why:
         code = 127
     elif "permission denied" in why or "is a directory" in why or "not a directory" in why:

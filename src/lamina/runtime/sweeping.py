@@ -4,6 +4,7 @@ import asyncio
 import fcntl
 import json
 import os
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -12,12 +13,16 @@ from pathlib import Path
 from typing import Final
 
 from lamina.layers.directories import remove
+from lamina.runtime.monitor import thaw
 from lamina.runtime.supervisor import Exit
 
 __all__ = ["discard", "sweep_runtimes"]
 
 _MONITOR_SECONDS: Final = 30
 """How long a monitor may take that is still killing what its engine has left."""
+_KILL_SECONDS: Final = 10
+"""How long what was killed may take to be gone."""
+_INTERVAL: Final = 0.02
 _CGROUPS: Final = Path("/sys/fs/cgroup")
 
 
@@ -42,6 +47,7 @@ async def sweep_runtimes(
 def _clean(directory: Path, command: Callable[[Sequence[str]], list[str]]) -> dict[str, Exit]:
     fd = _locked(directory / "lock")
     try:
+        _end_commands(directory)
         ended = dict(_exits(directory))
         with suppress(FileNotFoundError):
             runtime = (directory / "runtime").read_text()
@@ -51,7 +57,7 @@ def _clean(directory: Path, command: Callable[[Sequence[str]], list[str]]) -> di
                 subprocess.run(  # noqa: S603 - what we have found and used before
                     command(delete), check=False, capture_output=True, env={"PATH": os.defpath}
                 )
-        for config in directory.glob("bundles/*/config.json"):
+        for config in (*directory.glob("bundles/*/config.json"), *directory.glob("*/config.json")):
             _remove_cgroup(config)
         discard(directory.parent, directory.name)
         return ended
@@ -80,19 +86,53 @@ def _locked(path: Path) -> int | None:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             break
         except BlockingIOError:
-            time.sleep(0.02)
+            time.sleep(_INTERVAL)
     return fd
+
+
+def _end_commands(directory: Path) -> None:
+    """Kill an OCI runtime that is still at work below a directory: who started it has been killed.
+
+    It would go on to make what is being removed.
+    """
+    option = f"--root={directory}/".encode()
+    deadline = time.monotonic() + _KILL_SECONDS
+    while time.monotonic() < deadline and (pids := list(_processes_with(option))):
+        for pid in pids:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(_INTERVAL)
+
+
+def _processes_with(beginning: bytes) -> Iterator[int]:
+    """The processes with an argument that begins so; not those that have ended."""
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            if any(word.startswith(beginning) for word in path.read_bytes().split(b"\0")):
+                yield int(path.parent.name)
 
 
 def _remove_cgroup(config: Path) -> None:
     """Remove the control groups of a sandbox whose runtime was killed before it wrote them down."""
     with suppress(OSError, ValueError, KeyError):
-        path = str(json.loads(config.read_bytes())["linux"]["cgroupsPath"]).strip("/")
-        for place in (_CGROUPS / path, *_CGROUPS.glob(f"*/{path}")):
+        path = str(json.loads(config.read_bytes())["linux"]["cgroupsPath"])
+        for place in (_CGROUPS / path.strip("/"), *_CGROUPS.glob(f"*{path}")):
+            _end_cgroup(place, path)
+
+
+def _end_cgroup(place: Path, path: str) -> None:
+    """Kill what is in a control group, until it can be removed with those below it."""
+    deadline = time.monotonic() + _KILL_SECONDS
+    while place.is_dir() and time.monotonic() < deadline:
+        for directory in sorted(place.glob("**/"), reverse=True):
             with suppress(OSError):
-                for pid in (place / "cgroup.procs").read_text().split():
-                    os.kill(int(pid), 9)
-                place.rmdir()
+                for pid in map(int, (directory / "cgroup.procs").read_text().split()):
+                    if pid:  # else out of our sight
+                        os.kill(pid, signal.SIGKILL)
+                thaw(path)
+                directory.rmdir()
+        if place.is_dir():
+            time.sleep(_INTERVAL)
 
 
 def discard(directory: Path, name: str) -> None:
