@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Iterator
+from socket import create_server
 from typing import Any
 
 import aiodocker
@@ -10,9 +11,10 @@ import pytest
 from docker.errors import APIError, ImageNotFound, NotFound
 
 from tests.conformance.stock import LABELLED, PLAIN
+from tests.conformance.wire import load
 from tests.real.archives import docker_archive
-from tests.real.images import busybox_rootfs, tar_of
-from tests.real.lamina_daemon import LaminaDaemon
+from tests.real.images import busybox_image, busybox_rootfs, tar_of
+from tests.real.lamina_daemon import LaminaDaemon, lamina_daemon as running_lamina
 
 pytestmark = pytest.mark.usefixtures("emptied")
 
@@ -79,6 +81,22 @@ def test_docker_py_import_and_events(client: Any) -> None:  # noqa: ANN401
     actions = [next(before)["Action"] for _ in range(2)]
     assert sorted(actions) == ["import", "tag"]
     before.close()
+
+
+def test_docker_py_attaches_by_websocket() -> None:
+    with create_server(("127.0.0.1", 0)) as free:
+        address = f"tcp://127.0.0.1:{free.getsockname()[1]}"
+    with running_lamina(options=["-H", address]) as daemon:
+        load(daemon.socket, tar_of(docker_archive((busybox_image(), ["busybox:1"]))))
+        client = docker.APIClient(address)
+        made = client.create_container("busybox:1", ["cat"], stdin_open=True)
+        client.start(made)
+        line = client.attach_socket(made, {"stdin": 1, "stdout": 1, "stream": 1}, ws=True)
+        line.send_binary(b"hello\n")
+        assert line.recv() == b"hello\n"
+        line.close()
+        client.remove_container(made, force=True)
+        client.close()
 
 
 async def test_aiodocker(lamina_daemon: LaminaDaemon) -> None:

@@ -1,10 +1,12 @@
 """Attached containers and execs: the same bytes over the connection as from dockerd."""
 
+import asyncio
 import contextlib
 import json
 import socket as sockets
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 from tests.conformance.container_answers import Smoother, unframed
@@ -103,6 +105,65 @@ def test_what_was_written_before(with_busybox: Sockets) -> None:
         said=b"",
         start="",
     )
+
+
+async def web_heard(
+    socket: Path, target: str, said: bytes, *, start: str = ""
+) -> tuple[str, bytes]:
+    """What kind of messages came over a WebSocket, and their bytes.
+
+    `said` is sent, and leave is taken once as much has come back; else the other side does.
+    """
+    connector = aiohttp.UnixConnector(str(socket))
+    async with (
+        aiohttp.ClientSession("http://d", connector=connector) as session,
+        session.ws_connect(target) as web_socket,
+    ):
+        if start:
+            started = await asyncio.to_thread(send, socket, post(start, "start"))
+            assert started.status == 204
+        if said:
+            await web_socket.send_bytes(said)
+        kinds, heard = set(), b""
+        # dockerd closes the connection without taking leave.
+        while isinstance((message := await web_socket.receive()).data, bytes | str):
+            kinds.add(message.type.name)
+            heard += message.data.encode() if isinstance(message.data, str) else message.data
+            if said and len(heard) >= len(said):
+                break
+    return " ".join(kinds), heard
+
+
+ALL = "stream=1&stdin=1&stdout=1&stderr=1"
+
+
+@pytest.mark.parametrize("version", [VERSION, "v1.27"])
+async def test_attach_by_websocket(with_busybox: Sockets, version: str) -> None:
+    target = f"/{version}/containers/aa/attach/ws?{ALL}"
+    heard, ends = [], []
+    for socket in with_busybox:
+        made = create("aa", "cat", OpenStdin=True, StdinOnce=True, AttachStdin=True)
+        assert send(socket, made).status == 201
+        heard.append(await web_heard(socket, target, b"hello\n" * 20_000, start="aa"))
+        # It has heard that nothing more is said.
+        ends.append(send(socket, post("aa", "wait")).json()["StatusCode"])
+    assert heard[1] == heard[0]
+    assert heard[1][1] == b"hello\n" * 20_000
+    assert ends == [0, 0]
+
+
+async def test_attach_by_websocket_to_both_outputs_and_to_the_log(with_busybox: Sockets) -> None:
+    script = "echo out; echo err >&2; exit 3"
+    heard = []
+    for socket in with_busybox:
+        assert send(socket, create("aa", "sh", "-c", script)).status == 201
+        target = f"/{VERSION}/containers/aa/attach/ws?"
+        kind, live = await web_heard(socket, f"{target}{ALL}", b"", start="aa")
+        send(socket, post("aa", "wait"))
+        logged = await web_heard(socket, f"{target}logs=1", b"")
+        heard.append((kind, sorted(live.splitlines()), logged[0], sorted(logged[1].splitlines())))
+    assert_alike(heard[1], heard[0])
+    assert heard[1][1] == [b"err", b"out"]
 
 
 EXECS: dict[str, dict[str, object]] = {

@@ -10,8 +10,10 @@ from lamina.api.frames import MULTIPLEXED_STREAM, RAW_STREAM
 from lamina.api.router import PageNotFound, Route
 from lamina.api.stdio import Session, hijack, on_wire
 from lamina.api.together import send_together
+from lamina.api.web_stream import WebStreamClosed, open_web_stream
+from lamina.api.websocket import ProtocolError
 from lamina.container_api import ContainerApi
-from lamina.errors import InvalidParameter, NotImplementedHere
+from lamina.errors import InvalidParameter
 
 
 class ContainerStreamHandlers:
@@ -99,7 +101,37 @@ class ContainerStreamHandlers:
             await session.run(self._stopping)
 
     async def attach_websocket(self, exchange: Exchange) -> None:
-        """``GET /containers/{name}/attach/ws``."""
-        if not exchange.name.endswith("/attach"):
+        """``GET /containers/{name}/attach/ws``: both outputs as they come, and no frames of ours.
+
+        Until API 1.42 all three streams are meant.
+        """
+        name = exchange.name.removesuffix("/attach")
+        if name == exchange.name:
             raise PageNotFound
-        raise NotImplementedHere("lamina does not implement attaching by websocket")
+        query = exchange.query
+        everything = exchange.version < (1, 42)
+        stdin, stdout, stderr = (
+            everything or query.flag(name) for name in ("stdin", "stdout", "stderr")
+        )
+        keys = parse_detach_keys(query.text("detachKeys"))
+        opened = self._engine.container_attach(
+            name,
+            stream=query.flag("stream"),
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+            logs=query.flag("logs"),
+        )
+        async with opened as attachment:
+            stream = open_web_stream(exchange)
+            session = Session(
+                stream,
+                attachment,
+                reads=stdin,
+                writes=stdout or stderr,
+                framed=False,
+                detach_keys=keys,
+            )
+            with contextlib.suppress(WebStreamClosed, ProtocolError):
+                await session.run(self._stopping)
+            await stream.close()

@@ -227,17 +227,18 @@ class Exchange:
             self._left = -1
         connection.send(head)
 
-    def hijack(self, content_type: str, *, upgrade: str = "") -> RawConnection:
+    def hijack(self, content_type: str, *, upgrade: str = "", headers: str = "") -> RawConnection:
         """Send the head of a reply, and have the connection for bytes in both directions.
 
-        It is 101 where the client has asked to `upgrade` the connection, else 200. The connection
-        is closed when the handler ends.
+        It is 101 where the client has asked to `upgrade` the connection, else 200; `headers` are as
+        in `Heads.get`. The connection is closed when the handler ends.
         """
         connection = self._connection
         self.status = 101 if upgrade else 200
         self.last = self._ended = True
-        more = f"Connection: Upgrade\r\nUpgrade: {upgrade}\r\n" if upgrade else ""
-        connection.send(connection.host.heads.get(self.status, content_type, more) + b"\r\n")
+        if upgrade:
+            headers = f"Connection: Upgrade\r\nUpgrade: {upgrade}\r\n{headers}"
+        connection.send(connection.host.heads.get(self.status, content_type, headers) + b"\r\n")
         return connection.hand_over(self)
 
     async def write(self, data: bytes) -> None:

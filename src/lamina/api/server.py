@@ -179,8 +179,10 @@ def _refuse_browsers(exchange: Exchange) -> None:
     """Refuse what a web page may have sent to a port without TLS: it could become root by it.
 
     A page's own requests carry ``Origin``; one whose name was made to point here carries that name.
+    No page comes from this server itself: who names it as the origin is a client, with WebSocket.
     """
     host = exchange.headers.get("Host", "").lower()
     name = host if host.endswith("]") else host.rpartition(":")[0] or host
-    if "Origin" in exchange.headers or name not in _LOCAL_NAMES:
+    origin = exchange.headers.get("Origin", "").lower()
+    if name not in _LOCAL_NAMES or (origin and origin != f"http://{host}"):
         raise Forbidden("requests of web pages are not served here")

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from typing import Protocol
 
 from lamina.api.detach_keys import DetachKeys
 from lamina.api.exchange import Exchange
@@ -23,6 +24,18 @@ def on_wire(frame: Frame, *, tty: bool) -> bytes:
     return frame.data if tty else encode_frame(frame)
 
 
+class Line(Protocol):
+    """A connection as a session uses it."""
+
+    async def read(self) -> bytes:
+        """The next bytes, empty when the client sends no more. Raises ConnectionError."""
+        ...
+
+    async def write(self, data: bytes) -> None:
+        """Send `data`, waiting while the client is slow. Raises ConnectionError."""
+        ...
+
+
 class Session:
     """Carries an attachment's streams until the process ends, the user lets go, or `stopping`.
 
@@ -32,7 +45,7 @@ class Session:
 
     def __init__(
         self,
-        connection: RawConnection,
+        connection: Line,
         attachment: Attachment,
         *,
         reads: bool,
@@ -66,11 +79,10 @@ class Session:
             if output is not None and output.done():
                 await output
         finally:
-            for task in (stop, output, input_):
-                if task is not None and not task.done():
-                    task.cancel()
-                    with contextlib.suppress(asyncio.CancelledError, ConnectionError):
-                        await task
+            ended = [task for task in (stop, output, input_) if task is not None]
+            for task in ended:
+                task.cancel()
+            await asyncio.gather(*ended, return_exceptions=True)
 
     async def _send_output(self) -> None:
         async for frame in self._attachment:

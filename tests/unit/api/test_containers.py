@@ -196,7 +196,6 @@ async def test_wait_before_1_30_answers_at_the_end(served: Served, wire: Wire) -
             404,
             "Could not find the file /nope in container c",
         ),
-        ("GET", "/containers/c/attach/ws", 501, "lamina does not implement attaching by websocket"),
         ("GET", "/containers/c/ws", 404, "page not found"),
         ("POST", "/v1.24/containers/c/copy", 404, "page not found"),
     ],

@@ -124,12 +124,21 @@ async def test_local_clients_are_served_on_a_guarded_port(guarded: Wire, host: s
     assert (await guarded.reply()).status == 200
 
 
+async def test_who_names_the_server_as_the_origin_is_no_page_of_another(guarded: Wire) -> None:
+    host = "Host: localhost:2375\r\nOrigin: http://localhost:2375\r\n"
+    await guarded.send(f"GET /_ping HTTP/1.1\r\n{host}\r\n".encode())
+    assert (await guarded.reply()).status == 200
+
+
 @pytest.mark.parametrize(
     "headers",
     [
         "Host: evil.example:2375\r\n",
         "Host: localhost:2375\r\nOrigin: http://evil.example\r\n",
         "Host: localhost:2375\r\nOrigin: null\r\n",
+        "Host: localhost:2375\r\nOrigin: http://localhost:8080\r\n",
+        "Host: localhost:2375\r\nOrigin: http://127.0.0.1:2375\r\n",
+        "Host: evil.example:2375\r\nOrigin: http://evil.example:2375\r\n",
         "Host: \r\n",
     ],
 )
