@@ -42,6 +42,7 @@ def same_every_time(text: str) -> str:
     for pattern, name in (
         (r"(Sending build context to Docker daemon +[\d.]+[kM]?B\s+)+", "CONTEXT\n"),
         (r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d[.\d]*( \+0000 UTC|Z)", "TIME"),
+        (r"\d{4}-\d\d-\d\d \d\d:\d\d ", "TIME "),
         (r"\bms=[\d.]+", "ms=SOME"),
         (r"/v1\.\d\d/", "/VERSION/"),
         (r"\b[0-9a-f]{64}\b|\b[0-9a-f]{12}\b|\b[0-9a-f]{16,}…", "ID"),

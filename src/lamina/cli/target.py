@@ -120,7 +120,8 @@ _OPTIONS = (
     click.option("--tlscert", type=_FILE, help="The client's certificate (PEM)."),
     click.option("--tlskey", type=_FILE, help="The client's key (PEM)."),
 )
-_NAMES = ("root", "host", "context", "tls", "tlsverify", "tlscacert", "tlscert", "tlskey")
+TARGET_NAMES = ("root", "host", "context", "tls", "tlsverify", "tlscacert", "tlscert", "tlskey")
+"""Parameters of every command that has `target_options`."""
 
 
 def target_options(command: F) -> F:
@@ -128,7 +129,7 @@ def target_options(command: F) -> F:
 
     @functools.wraps(command)
     def with_target(**params: Any) -> Any:  # noqa: ANN401 - whatever the command takes
-        target = Target(**{name: params.pop(name) for name in _NAMES})
+        target = Target(**{name: params.pop(name) for name in TARGET_NAMES})
         return command(target, **params)
 
     function: Any = with_target
