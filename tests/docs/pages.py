@@ -19,9 +19,10 @@ PAGES = sorted(
 
 
 def blocks(page: str, language: str) -> list[str]:
-    """The code blocks of a page in `language`, a regular expression."""
+    """The code blocks of a page in `language`, empty for none."""
     text = (PROJECT / page).read_text()
-    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    found = re.findall(r"^```(.*?)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    return [block for name, block in found if name == language]
 
 
 def steps(page: str) -> Iterator[tuple[str, str]]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.pages import PAGES, PROJECT
+from tests.docs.pages import PAGES, PROJECT, blocks
 
 FILES = [path for place in ("src", "tests", "bench") for path in PROJECT.glob(f"{place}/**/*.py")]
 
@@ -17,8 +17,9 @@ def text_of(page: str) -> str:
 
 
 def spans(page: str) -> list[str]:
-    """What stands in it as code."""
-    return re.findall(r"`([^`\n]+)`", text_of(page))
+    """What stands in it as code; of drawings the words."""
+    words = [word for block in blocks(page, "") for word in block.split()]
+    return [*re.findall(r"`([^`\n]+)`", text_of(page)), *words]
 
 
 def anchors(path: Path) -> set[str]:

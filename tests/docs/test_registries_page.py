@@ -33,7 +33,7 @@ def test_the_daemon_takes_the_settings(block: str, tmp_path: Path) -> None:
 
 
 def test_the_hosts_file(tmp_path: Path) -> None:
-    (block,) = blocks(PAGE, r"hosts\.toml")
+    (block,) = blocks(PAGE, "hosts.toml")
     mirror, cache, itself = parse(block, registry="registry.example", directory=tmp_path)
     assert mirror.host == "mirror.example"
     assert sorted(mirror.capabilities) == ["pull", "resolve"]
