@@ -1,5 +1,6 @@
 """A shell in which to do what the pages show."""
 
+import socket
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,14 @@ def session(image_files: ImageFiles) -> Iterator[Session]:
     with tempfile.TemporaryDirectory(prefix="lamina-docs-") as temporary:
         home = Path(temporary)
         (home / "rootfs.tar").symlink_to(image_files.busybox_rootfs)
-        session = Session(home, {"unix:///tmp/": f"unix://{home}/"})
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        instead = {
+            "unix:///tmp/": f"unix://{home}/",
+            "tcp://0.0.0.0:2376": f"tcp://127.0.0.1:{port}",
+            "tcp://localhost:2376": f"tcp://localhost:{port}",
+            "/srv/images": f"{home}/srv",
+        }
+        session = Session(home, instead)
         session.install()
         yield session

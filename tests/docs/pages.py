@@ -82,6 +82,13 @@ for address in map(urlsplit, sys.argv[1:]):
 """Waits until something listens on each of its arguments."""
 
 
+def files(page: str) -> dict[str, str]:
+    """The files that a page shows: blocks that follow upon a name and a colon."""
+    text = (PROJECT / page).read_text()
+    found = re.findall(r"`([\w.]+)`:\n\n```\w+\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    return dict(found)
+
+
 @dataclass(frozen=True)
 class Session:
     """The shell of somebody new, in an empty home, with this checkout's `lamina`.
@@ -118,15 +125,13 @@ class Session:
             program.write_text(f'#!/bin/sh\nexec {sys.executable} {arguments} "$@"\n')
             program.chmod(0o755)
 
-    def write(self, name: str, text: str) -> None:
-        """Write a file that a page shows."""
-        (self.home / name).write_text(self._here(text))
-
-    def run(self, page: str) -> str:
-        """Do what a page shows, which must print what it shows; what went to stderr.
+    def run(self, page: str) -> None:
+        """Do what a page shows, in the files it shows, which must print what it shows.
 
         What is started in the background is waited for until it answers, and ended at the end.
         """
+        for name, text in files(page).items():
+            (self.home / name).write_text(self._here(text))
         shown = list(steps(page))
         done = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", self._script(command for command, _ in shown)],
@@ -141,7 +146,6 @@ class Session:
         for (command, expected), actual in zip(shown, printed, strict=False):
             assert agrees(actual, expected), f"{command}\n{actual}{done.stderr}"
         assert (done.returncode, len(printed)) == (0, len(shown)), done.stderr
-        return done.stderr
 
     def _script(self, commands: Iterable[str]) -> str:
         lines = ["trap 'jobs -p | xargs --no-run-if-empty kill; wait' EXIT"]

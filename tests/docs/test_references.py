@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.pages import PAGES, PROJECT, blocks
+from tests.docs.pages import PAGES, PROJECT, blocks, files
 
 FILES = [path for place in ("src", "tests", "bench") for path in PROJECT.glob(f"{place}/**/*.py")]
 
@@ -17,9 +17,10 @@ def text_of(page: str) -> str:
 
 
 def spans(page: str) -> list[str]:
-    """What stands in it as code; of drawings the words."""
+    """What stands in it as code, but for files that it shows itself; of drawings the words."""
     words = [word for block in blocks(page, "") for word in block.split()]
-    return [*re.findall(r"`([^`\n]+)`", text_of(page)), *words]
+    found = [*re.findall(r"`([^`\n]+)`", text_of(page)), *words]
+    return [span for span in found if span not in files(page)]
 
 
 def anchors(path: Path) -> set[str]:
