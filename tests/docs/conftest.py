@@ -9,10 +9,11 @@ import pytest
 
 from tests.docs.pages import Session
 from tests.real.image_files import ImageFiles
+from tests.real.registry import Registry
 
 
 @pytest.fixture
-def session(image_files: ImageFiles) -> Iterator[Session]:
+def session(image_files: ImageFiles, registry: Registry) -> Iterator[Session]:
     # Not pytest's own directory: a unix socket's path must stay below 108 bytes.
     with tempfile.TemporaryDirectory(prefix="lamina-docs-") as temporary:
         home = Path(temporary)
@@ -23,6 +24,7 @@ def session(image_files: ImageFiles) -> Iterator[Session]:
             "unix:///tmp/": f"unix://{home}/",
             "tcp://0.0.0.0:2376": f"tcp://127.0.0.1:{port}",
             "tcp://localhost:2376": f"tcp://localhost:{port}",
+            "localhost:5000": registry.address,
             "/srv/images": f"{home}/srv",
         }
         session = Session(home, instead)

@@ -144,7 +144,7 @@ class Session:
         )
         printed = done.stdout.split("\x1e")[1:]
         for (command, expected), actual in zip(shown, printed, strict=False):
-            assert agrees(actual, expected), f"{command}\n{actual}{done.stderr}"
+            assert agrees(actual, self._here(expected)), f"{command}\n{actual}{done.stderr}"
         assert (done.returncode, len(printed)) == (0, len(shown)), done.stderr
 
     def _script(self, commands: Iterable[str]) -> str:
