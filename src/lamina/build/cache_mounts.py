@@ -30,6 +30,8 @@ from lamina.dockerfile.mounts import Sharing
 _POLL: Final = 0.05
 """Seconds between two looks whether another process still holds a cache that is ``locked``."""
 
+_FRESH: Final = ".tmp"
+"""How the name of a record ends that is being written."""
 
 Fill = Callable[[Path], Awaitable[None]]
 """Puts the first content into a new cache's directory."""
@@ -44,6 +46,8 @@ class CacheRecord(msgspec.Struct, kw_only=True):
     last_used: int
     uses: int = 0
     private: bool = False
+    filled: bool = True
+    """Whether it has all that it begins with; who fills it holds its lock alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +94,10 @@ class CacheMounts:
             async with self._held(wish, fill) as path:
                 yield path
 
+    async def sweep(self) -> None:
+        """Remove what processes have left that were killed while they made or removed a cache."""
+        await run_to_end(self._sweep)
+
     async def entries(self) -> list[CacheEntry]:
         """All caches, the one used longest ago first."""
         return await asyncio.to_thread(self._entries)
@@ -109,27 +117,43 @@ class CacheMounts:
 
     @asynccontextmanager
     async def _held(self, wish: CacheWish, fill: Fill | None) -> AsyncIterator[Path]:
-        while True:
-            taken = await run_to_end(lambda: self._take(wish))
+        with_taken = contextlib.ExitStack()
+
+        def take() -> _Taken | None:
+            taken = self._take(wish, is_to_be_filled=fill is not None)
             if taken is not None:
-                break
-            await asyncio.sleep(_POLL)
+                # Here, since whoever is cancelled meanwhile never sees the result.
+                with_taken.callback(self._release, taken)
+            return taken
+
         try:
+            # Who has it may be another process, which has no way to tell us.
+            while (taken := await run_to_end(take)) is None:  # noqa: ASYNC110
+                await asyncio.sleep(_POLL)
             if taken.is_new and fill is not None:
-                await self._filled(taken, fill)
+                await self._fill(taken, wish, fill)
             yield taken.data
         finally:
-            await run_to_end(lambda: self._release(taken))
+            await run_to_end(with_taken.close)
 
-    async def _filled(self, taken: "_Taken", fill: Fill) -> None:
+    async def _fill(self, taken: "_Taken", wish: CacheWish, fill: Fill) -> None:
         try:
             await fill(taken.data)
         except BaseException:
-            # Half of what it should hold is worse than nothing; it is no cache without a record.
-            (self.directory / taken.id / "record.json").unlink()
+            # Half of what it should hold is worse than nothing.
+            await run_to_end(lambda: self._discard(taken.id))
             raise
+        await run_to_end(lambda: self._keep(taken, wish))
 
-    def _take(self, wish: CacheWish) -> "_Taken | None":
+    def _keep(self, taken: "_Taken", wish: CacheWish) -> None:
+        """Say that a cache is filled, and let others have it too if it is to be shared."""
+        record = self._read(taken.id)
+        record.filled = True
+        self._write(taken.id, record)
+        if wish.sharing is Sharing.SHARED:
+            fcntl.flock(taken.lock, fcntl.LOCK_SH)
+
+    def _take(self, wish: CacheWish, *, is_to_be_filled: bool) -> "_Taken | None":
         """Lock the cache that is wanted, or a new one; None if it is to be waited for."""
         private = wish.sharing is Sharing.PRIVATE
         for cache_id, record in self._records():
@@ -138,12 +162,14 @@ class CacheMounts:
             exclusive = wish.sharing is not Sharing.SHARED
             lock = self._lock(cache_id, exclusive=exclusive)
             if lock is not None:
-                return _Taken(cache_id, lock, self.directory / cache_id / "data", is_new=False)
-            if not private:
+                if self._is_whole(cache_id):
+                    return _Taken(cache_id, lock, self.directory / cache_id / "data", is_new=False)
+                os.close(lock)  # Who was filling it was killed.
+            elif not private:
                 return None
-        return self._make(wish)
+        return self._make(wish, is_to_be_filled=is_to_be_filled)
 
-    def _make(self, wish: CacheWish) -> "_Taken | None":
+    def _make(self, wish: CacheWish, *, is_to_be_filled: bool) -> "_Taken | None":
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         # Two processes must not make two caches of one name.
         with self._making():
@@ -161,7 +187,8 @@ class CacheMounts:
             if os.geteuid() == 0:
                 os.chown(data, wish.uid, wish.gid)
             data.chmod(wish.mode)
-            lock = self._lock(cache_id, exclusive=wish.sharing is not Sharing.SHARED)
+            exclusive = is_to_be_filled or wish.sharing is not Sharing.SHARED
+            lock = self._lock(cache_id, exclusive=exclusive)
             now = self._now()
             record = CacheRecord(
                 name=wish.name,
@@ -169,6 +196,7 @@ class CacheMounts:
                 created=now,
                 last_used=now,
                 private=private,
+                filled=not is_to_be_filled,
             )
             self._write(cache_id, record)
         assert lock is not None  # Nobody else knows it yet.
@@ -191,11 +219,41 @@ class CacheMounts:
         finally:
             os.close(descriptor)
 
+    def _sweep(self) -> None:
+        if not self.directory.is_dir():
+            return
+        with self._making():
+            self._remove_half_made()
+            for path in self.directory.glob(f"*/*{_FRESH}"):
+                lock = self._lock(path.parent.name, exclusive=True)
+                if lock is not None:
+                    path.unlink(missing_ok=True)
+                    os.close(lock)
+
     def _remove_half_made(self) -> None:
-        """Remove what a maker or remover left that was killed; the caller keeps others from it."""
-        for entry in os.scandir(self.directory):
-            if entry.is_dir(follow_symlinks=False) and not Path(entry, "record.json").exists():
-                shutil.rmtree(entry.path, ignore_errors=True)
+        """Remove what a maker or remover left that was killed; the caller keeps makers away."""
+        for entry in list(os.scandir(self.directory)):
+            if not entry.is_dir(follow_symlinks=False) or self._is_whole(entry.name):
+                continue
+            lock = self._lock(entry.name, exclusive=True)
+            if lock is not None:
+                if not self._is_whole(entry.name):
+                    self._discard(entry.name)
+                os.close(lock)
+
+    def _is_whole(self, cache_id: str) -> bool:
+        """Whether it is a cache, with all that it was to begin with."""
+        try:
+            return self._read(cache_id).filled
+        except (OSError, msgspec.DecodeError):
+            return False
+
+    def _discard(self, cache_id: str) -> None:
+        """Remove a cache that the caller holds alone."""
+        place = self.directory / cache_id
+        # Without a record it is no cache any more, whatever becomes of the rest.
+        (place / "record.json").unlink(missing_ok=True)
+        shutil.rmtree(place)
 
     def _lock(self, cache_id: str, *, exclusive: bool) -> int | None:
         """A descriptor that holds the cache; None if another holds it, or it is gone."""
@@ -230,7 +288,7 @@ class CacheMounts:
 
     def _write(self, cache_id: str, record: CacheRecord) -> None:
         path = self.directory / cache_id / "record.json"
-        fresh = path.with_name(f"{secrets.token_hex(8)}.tmp")
+        fresh = path.with_name(f"{secrets.token_hex(8)}{_FRESH}")
         fresh.write_bytes(msgspec.json.encode(record))
         fresh.rename(path)
 
@@ -249,11 +307,8 @@ class CacheMounts:
         if lock is None:
             return None
         try:
-            place = self.directory / cache_id
-            size = _size(place / "data")
-            # Without a record it is no cache any more, whatever becomes of the rest.
-            (place / "record.json").unlink(missing_ok=True)
-            shutil.rmtree(place)
+            size = _size(self.directory / cache_id / "data")
+            self._discard(cache_id)
             return size
         finally:
             os.close(lock)

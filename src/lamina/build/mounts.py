@@ -15,6 +15,7 @@ from typing import Final
 from lamina.build.agent import forwarded_agent
 from lamina.build.cache_mounts import CacheMounts, CacheWish, Fill
 from lamina.build.scratch import MEMORY, scratch_directory
+from lamina.content.threads import run_to_end
 from lamina.dockerfile.mounts import Mount, MountType, Sharing
 from lamina.errors import Conflict, InvalidParameter, LaminaError, NotFound
 from lamina.oci.rootfs import chain_ids
@@ -215,7 +216,7 @@ class _Work:
             async with self._maker.unpacked(tree) as (here, _):
                 source = here / _resolved(here, mount.source, tree)
                 if source.is_dir():
-                    await asyncio.to_thread(_copy_tree, source, directory)
+                    await run_to_end(lambda: _copy_tree(source, directory))
 
         return fill
 

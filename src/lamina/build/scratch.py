@@ -1,15 +1,14 @@
 """Temporary directories of builds, gone with their context, and with a process that was killed.
 
-A directory that is in use holds a locked file; who finds one unlocked may remove it.
+A directory that is in use is locked; who finds one unlocked may remove it.
 """
 
-import asyncio
 import contextlib
 import fcntl
 import os
 import shutil
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
@@ -18,18 +17,18 @@ from lamina.content.threads import run_to_end
 
 MEMORY: Final = Path("/dev/shm")  # noqa: S108 - a directory in it is made with mkdtemp
 _PREFIX: Final = "lamina-build-"
-_LOCK: Final = ".lock"
+_OPEN: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 @asynccontextmanager
 async def scratch_directory(parent: Path) -> AsyncIterator[Path]:
     """An empty directory in a new one below `parent` that only this user sees into."""
-    place, lock = await run_to_end(lambda: _make(parent))
+    made = contextlib.ExitStack()
     try:
-        yield place / "content"
+        # Whoever is cancelled meanwhile never sees the result, but what was made is known.
+        yield await run_to_end(lambda: made.enter_context(_made(parent)))
     finally:
-        removal = asyncio.create_task(asyncio.to_thread(_remove, place, lock))
-        await asyncio.shield(removal)
+        await run_to_end(made.close)
 
 
 def sweep_left_overs(directory: Path) -> None:
@@ -41,7 +40,7 @@ def sweep_left_overs(directory: Path) -> None:
 def _sweep(parent: Path) -> None:
     for place in parent.glob(f"{_PREFIX}*"):
         with contextlib.suppress(OSError):
-            lock = os.open(place / _LOCK, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+            lock = os.open(place, _OPEN)
             try:
                 if os.fstat(lock).st_uid == os.geteuid():
                     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -50,14 +49,26 @@ def _sweep(parent: Path) -> None:
                 os.close(lock)
 
 
+@contextlib.contextmanager
+def _made(parent: Path) -> Iterator[Path]:
+    place, lock = _make(parent)
+    try:
+        content = place / "content"
+        content.mkdir()
+        yield content
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+        os.close(lock)
+
+
 def _make(parent: Path) -> tuple[Path, int]:
-    place = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
-    lock = os.open(place / _LOCK, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600)
-    fcntl.flock(lock, fcntl.LOCK_EX)
-    (place / "content").mkdir()
-    return place, lock
-
-
-def _remove(place: Path, lock: int) -> None:
-    shutil.rmtree(place, ignore_errors=True)
-    os.close(lock)
+    """A new directory, and the descriptor that locks it."""
+    while True:
+        place = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
+        # Who sweeps may be quicker than we, until it is locked.
+        with contextlib.suppress(FileNotFoundError):
+            lock = os.open(place, _OPEN)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if os.fstat(lock).st_nlink:
+                return place, lock
+            os.close(lock)

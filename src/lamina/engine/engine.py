@@ -192,6 +192,7 @@ class Engine(ContainerOperations):
             )
             builds.directory.mkdir(mode=0o711, exist_ok=True)
             await asyncio.to_thread(sweep_left_overs, builds.directory)
+            await builds.caches.sweep()
             try:
                 engine = cls(
                     root,

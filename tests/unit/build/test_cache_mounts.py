@@ -3,9 +3,10 @@ import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from lamina.build.cache_mounts import CacheMounts, CacheWish
+from lamina.build.cache_mounts import CacheMounts, CacheRecord, CacheWish
 from lamina.dockerfile.mounts import Sharing
 
 
@@ -114,8 +115,77 @@ async def test_it_shrinks_by_what_was_used_longest_ago(caches: CacheMounts) -> N
     assert [entry.record.name for entry in await caches.entries()] == ["c", "a"]
 
 
-async def test_what_a_killed_maker_left_goes_with_the_next_one(caches: CacheMounts) -> None:
-    half = caches.directory / "half"
-    (half / "data").mkdir(parents=True)
-    async with caches.held(wish()):
-        assert not half.exists()
+async def test_nobody_sees_one_that_is_being_filled(caches: CacheMounts) -> None:
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def fill(path: Path) -> None:
+        begun.set()
+        await go_on.wait()
+        (path / "seed").write_bytes(b"s")
+
+    async def use(of: CacheMounts) -> tuple[Path, list[str]]:
+        async with of.held(wish(), fill) as path:
+            return path, [entry.name for entry in path.iterdir()]
+
+    others = CacheMounts(caches.directory, now=lambda: 1)
+    async with asyncio.TaskGroup() as group:
+        first = group.create_task(use(caches))
+        await begun.wait()
+        waiting = [group.create_task(use(one)) for one in (caches, others)]
+        await others.sweep()
+        [entry] = await others.entries()
+        assert entry.in_use
+        go_on.set()
+    assert {path for path, _ in map(asyncio.Task.result, (first, *waiting))} == {
+        caches.directory / entry.id / "data"
+    }
+    assert [seen for _, seen in map(asyncio.Task.result, waiting)] == [["seed"], ["seed"]]
+    assert [entry.in_use for entry in await caches.entries()] == [False]
+
+
+async def test_what_killed_processes_left_goes_with_the_next_one(caches: CacheMounts) -> None:
+    async with caches.held(wish()) as path:
+        (path / "x").write_bytes(b"12345")
+    [whole] = await caches.entries()
+
+    def leave() -> None:
+        half = caches.directory / "half"
+        (half / "data").mkdir(parents=True)
+        unfilled = caches.directory / "unfilled"
+        (unfilled / "data").mkdir(parents=True)
+        record = CacheRecord(name="b", description="", created=1, last_used=1, filled=False)
+        (unfilled / "record.json").write_bytes(msgspec.json.encode(record))
+        (caches.directory / whole.id / "0.tmp").write_bytes(b"{")
+
+    leave()
+    async with caches.held(wish("b")) as path:
+        assert list(path.iterdir()) == []
+    assert {entry.record.name for entry in await caches.entries()} == {"a", "b"}
+    leave()
+    await caches.sweep()
+    assert {entry.record.name for entry in await caches.entries()} == {"a", "b"}
+    assert not list(caches.directory.glob("*/*.tmp"))
+    assert {path.name for path in caches.directory.iterdir()} == {
+        *(entry.id for entry in await caches.entries()),
+        "lock",
+    }
+
+
+async def test_who_is_cancelled_holds_nothing(caches: CacheMounts) -> None:
+    locked = wish(sharing=Sharing.LOCKED)
+    using = asyncio.Event()
+
+    async def use() -> None:
+        async with caches.held(locked):
+            using.set()
+
+    # Cancelled in any of the moments until it has it.
+    for moments in range(6):
+        task = asyncio.create_task(use())
+        for _ in range(moments):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait({task})
+    async with asyncio.timeout(10):
+        await use()
+    assert using.is_set()
