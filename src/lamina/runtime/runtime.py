@@ -53,10 +53,8 @@ _STARTS_AT_ONCE: Final = 8
 _LOG: Final = ("--log=log", "--log-format=json")
 _PID_FILE: Final = ("--pid-file=pid",)
 
-_NEWS_SECONDS: Final = 5.0
-"""How long the end of a process may take to be known here."""
-_OTHER_FAILURE: Final = 128
-"""The exit status of what was not started, though its program is there and may be run."""
+_EXITING: Final = 0x4
+"""The kernel's flag of a process that is being ended (PF_EXITING)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +99,7 @@ class RunningProcess:
 
     async def is_ending(self) -> bool:
         """Whether it has ended, or is about to: for who could not do something with it."""
-        with suppress(TimeoutError, Unavailable):
-            async with asyncio.timeout(_NEWS_SECONDS):
-                await self.wait()
-        return self.has_exited
+        return self.has_exited or not await self.signal(0) or is_exiting(self.pid)
 
     async def signal(self, number: int) -> bool:
         """Send a signal; False if the process was gone."""
@@ -406,10 +401,9 @@ class Runtime:
             )
         except Unavailable as error:
             await asyncio.to_thread(discard, place.parent, name)
-            failure = start_failure(str(error), exec=True)
-            if failure.exit_code == _OTHER_FAILURE and await sandbox.is_ending():
+            if await sandbox.is_ending():
                 raise Conflict(f"Container {sandbox.name} is not running") from None
-            raise failure from None
+            raise start_failure(str(error), exec=True) from None
         return RunningProcess(name, launched, supervisor)
 
     async def _launch(
@@ -488,9 +482,20 @@ class Runtime:
             return self._supervisor
 
 
+def is_exiting(pid: int) -> bool:
+    """Whether a process is on its way out, or gone. The first of a namespace waits for others."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return True
+    # The name before may have blanks and brackets.
+    state, *_, flags = stat.rpartition(")")[2].split()[:7]
+    return state in "ZX" or bool(int(flags) & _EXITING)
+
+
 def start_failure(why: str, *, exec: bool = False) -> StartFailed:
     """What dockerd says, and which status it gives, when a runtime could not start a process."""
-    code = _OTHER_FAILURE
+    code = 128
     if "executable file not found" in why or "no such file or directory" in why:
         code = 127
     elif "permission denied" in why or "is a directory" in why or "not a directory" in why:
