@@ -10,7 +10,7 @@ it keep working. Errors carry their data as attributes and know nothing of HTTP:
     │   ├── InvalidDigest
     │   ├── InvalidPlatform
     │   ├── InvalidFilter
-    │   └── StartFailed             a process that cannot be started as it was asked for
+    │   └── NotExecutable           a StartFailed too
     ├── Unauthorized                who are you?
     ├── Forbidden                   you may not
     ├── NotFound
@@ -22,6 +22,8 @@ it keep working. Errors carry their data as attributes and know nothing of HTTP:
     ├── NotImplementedHere
     ├── Unavailable                 not now, or not on this machine
     ├── CommandFailed               a command of a build that ended badly
+    ├── StartFailed                 a process that could not be started
+    │   └── NotExecutable           for its program is not there, or may not be run
     ├── CorruptData                 bytes that are not what they should be
     │   ├── InvalidManifest         a manifest, index or image configuration
     │   ├── UnsupportedMediaType
@@ -55,6 +57,7 @@ __all__ = [
     "InvalidPlatform",
     "InvalidReference",
     "LaminaError",
+    "NotExecutable",
     "NotFound",
     "NotImplementedHere",
     "SizeMismatch",
@@ -134,17 +137,6 @@ class InvalidFilter(InvalidParameter):
         self.name = name
 
 
-class StartFailed(InvalidParameter):
-    """A process that could not be started.
-
-    `exit_code` is 127 if its program was not found, 126 if it may not be run, else 128.
-    """
-
-    def __init__(self, message: str, exit_code: int) -> None:
-        super().__init__(message)
-        self.exit_code = exit_code
-
-
 class Unauthorized(LaminaError):
     """Credentials are missing or wrong."""
 
@@ -207,6 +199,18 @@ class CommandFailed(LaminaError):
     def __init__(self, message: str, *, code: int) -> None:
         super().__init__(message)
         self.code = code
+
+
+class StartFailed(LaminaError):
+    """A process that could not be started; its container gets `exit_code`, or its exec."""
+
+    def __init__(self, message: str, exit_code: int) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
+class NotExecutable(StartFailed, InvalidParameter):
+    """What should be started is not there (exit status 127), or may not be run (126)."""
 
 
 class CorruptData(LaminaError):

@@ -13,8 +13,8 @@ from tests.conformance.wire import Ask, Heard
 _REASONS = {400: "Bad Request", 404: "Not Found"}
 
 _OF_THE_CALLER = re.compile(
-    r"strconv\.|unable to find user|no matching entries|extraction point is not a directory"
-    r"|cannot overwrite|invalid mount|archive/tar:"
+    r"strconv\.|extraction point is not a directory|cannot overwrite|invalid mount|archive/tar:"
+    r"|invalid --security-opt|Cannot mkdir"
 )
 """Mistakes of the caller's that 20.10 forgets to mark as such, so that they count as its own."""
 

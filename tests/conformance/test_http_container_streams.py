@@ -174,6 +174,9 @@ EXECS: dict[str, dict[str, object]] = {
     "directory": {"Cmd": ["pwd"], "WorkingDir": "/tmp"},
     "missing user": {"Cmd": ["true"], "User": "none"},
     "not a program": {"Cmd": ["/etc/passwd"]},
+    "missing program": {"Cmd": ["none"]},
+    "missing file": {"Cmd": ["/none"], "Tty": True},
+    "missing directory": {"Cmd": ["true"], "WorkingDir": "/none"},
 }
 
 

@@ -29,7 +29,7 @@ def container_output(
         raise NotImplementedHere("configured logging driver does not support reading")
     log = LogFile(containers.log_path(container), containers.now)
     live = containers.live(container)
-    if not container.is_running or (not follow and live.sandbox is None):
+    if not container.has_process or (not follow and live.sandbox is None):
         return log.read(query)
     if not follow:
         return _said(containers, container, log.read(query))
@@ -76,10 +76,7 @@ async def attach_container(
     container = containers.find(name)
     if container.status == "paused":
         raise Conflict(f"Container {container.id} is paused, unpause the container before attach.")
-    if container.status == "restarting":
-        raise Conflict(
-            f"Container {container.id} is restarting, wait until the container is running"
-        )
+    containers.check_settled(container)
     containers.check_ours(container)
     config = settings_of(container).config
     live = containers.live(container)

@@ -103,7 +103,15 @@ class Containers:
         if sandbox is not None:
             return sandbox
         self.check_ours(container)
+        self.check_settled(container)
         raise Conflict(f"Container {container.id} is not running")
+
+    def check_settled(self, container: Container) -> None:
+        """Conflict if it waits to be started again."""
+        if container.status == "restarting":
+            raise Conflict(
+                f"Container {container.id} is restarting, wait until the container is running"
+            )
 
     def check_ours(self, container: Container) -> None:
         """Conflict if another process runs it."""
@@ -154,7 +162,7 @@ class Containers:
     async def _unmount_unused(self, container: Container, live: Live) -> None:
         async with live.lock:
             known = self.records.catalogue.containers.get(container.id)
-            if not live.rootfs_users and (known is None or not known.process):
+            if not live.rootfs_users and (known is None or not known.has_process):
                 snapshots = await self.workshop.snapshots()
                 await snapshots.unmount(container.snapshot)
 

@@ -15,8 +15,8 @@ from lamina.containers.names import check_name, new_name
 from lamina.containers.sandboxing import container_limits
 from lamina.containers.settings import Settings, State, complete, warnings_about
 from lamina.containers.stored import encoded, settings_of
-from lamina.errors import Conflict, ImageNotFound
-from lamina.layers.directories import Directories
+from lamina.errors import Conflict, ImageNotFound, InvalidParameter
+from lamina.layers.directories import OPEN_DIRECTORY, Directories, Directory
 from lamina.layers.ownership import Ownership
 from lamina.models import HostConfig, MountPoint
 from lamina.oci.containerconfig import ContainerConfig
@@ -138,6 +138,8 @@ async def _make_files(
     layers = workshop.layers(image.diff_ids, containers.records.catalogue)
     mounted = await workshop.create(container.snapshot, layers)
     snapshots = await workshop.snapshots()
+    if working_dir := settings_of(container).config.working_dir:
+        await asyncio.to_thread(_make_directory, mounted.path, working_dir)
     new = [point for point in points if point.name in made]
     if new:
         ownership = await ownership_of(containers)
@@ -147,6 +149,28 @@ async def _make_files(
             )
     # Who is killed shall leave no mount of a container that does not run.
     await snapshots.unmount(container.snapshot)
+
+
+def _make_directory(rootfs: Path, path: str) -> None:
+    """Make the directory that the first process is to be in, as dockerd does. InvalidParameter."""
+
+    def make(parent: Directory, name: str, there: bool) -> None:  # noqa: FBT001
+        if there:
+            raise InvalidParameter(f"Cannot mkdir: {path} is not a directory")
+        os.mkdir(name, dir_fd=parent.fd)
+        made = os.open(name, OPEN_DIRECTORY, dir_fd=parent.fd)
+        try:
+            os.fchmod(made, 0o755)
+        finally:
+            os.close(made)
+
+    root = os.open(rootfs, OPEN_DIRECTORY)
+    directories = Directories(root, make=make)
+    try:
+        directories.get(path.lstrip("/"))
+    finally:
+        directories.abandon()
+        os.close(root)
 
 
 def _fill(volume: Path, rootfs: Path, path: str, ownership: Ownership) -> None:

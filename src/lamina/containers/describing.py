@@ -78,7 +78,7 @@ def _state(container: Container, health: HealthState | None) -> ContainerState:
     state = state_of(container)
     return ContainerState(
         status=container.status,
-        running=container.status in {"running", "paused"},
+        running=container.is_running,
         paused=container.status == "paused",
         restarting=container.status == "restarting",
         oom_killed=state.oom_killed,
@@ -148,7 +148,7 @@ def shown_image(catalogue: Catalogue, container: Container) -> str:
 def status_text(container: Container, now: int, health: HealthState | None = None) -> str:
     """What ``docker ps`` shows: ``Up 5 minutes``, ``Exited (0) 2 hours ago``."""
     state: State = state_of(container)
-    if container.status in {"running", "paused"}:
+    if container.has_process:
         more = " (Paused)" if container.status == "paused" else ""
         if health is not None and not more:
             more = " (health: starting)" if health.status == "starting" else f" ({health.status})"
@@ -161,7 +161,8 @@ def status_text(container: Container, now: int, health: HealthState | None = Non
         return "Dead"
     if not state.finished:
         return ""
-    return f"Exited ({state.exit_code}) {duration(now - state.finished)} ago"
+    word = "Restarting" if container.status == "restarting" else "Exited"
+    return f"{word} ({state.exit_code}) {duration(now - state.finished)} ago"
 
 
 def duration(nanoseconds: int) -> str:

@@ -14,7 +14,14 @@ from lamina.containers.broadcast import Broadcast
 from lamina.containers.containers import Containers
 from lamina.containers.sandboxing import environment
 from lamina.containers.stored import settings_of
-from lamina.errors import Conflict, ExecNotFound, InvalidParameter, LaminaError, StartFailed
+from lamina.errors import (
+    Conflict,
+    ExecNotFound,
+    InvalidParameter,
+    LaminaError,
+    NotExecutable,
+    StartFailed,
+)
 from lamina.models import ExecConfig, ExecInspect, ProcessConfig
 from lamina.records.containers import Container
 from lamina.runtime.runtime import RunningProcess
@@ -26,6 +33,8 @@ __all__ = ["Exec", "Execs", "inspect_exec"]
 _KEPT: Final = 300
 """Seconds for which one that has ended can still be asked about."""
 _DRAIN_SECONDS: Final = 5.0
+_NOT_STARTED: Final = 126
+"""The exit status of a command that could not be started, for whatever reason."""
 
 
 @dataclass(slots=True)
@@ -135,7 +144,10 @@ class Execs:
             sandbox = self._containers.sandbox(container)
             process = await sandbox.exec(spec, stdin=stdin, privileged=found.config.privileged)
         except (LaminaError, OSError) as error:
-            found.exit_code = error.exit_code if isinstance(error, StartFailed) else 126
+            found.exit_code = _NOT_STARTED
+            if isinstance(error, InvalidParameter) and not isinstance(error, NotExecutable):
+                # It was asked for when the command was prepared.
+                raise StartFailed(str(error), _NOT_STARTED) from error
             raise
         found.process, found.pid = process, process.pid
         self._containers.spawn(asyncio.create_task(self._watch(container, found, process)))

@@ -19,6 +19,12 @@ __all__ = ["Volumes", "mount_points", "runtime_mounts"]
 _PROPAGATIONS: Final = frozenset({"private", "rprivate", "shared", "rshared", "slave", "rslave"})
 _TMPFS_DEFAULTS: Final = ("noexec", "nosuid", "nodev")
 _OPPOSITES: Final = {"exec": "noexec", "suid": "nosuid", "dev": "nodev"}
+_TMPFS_FLAGS: Final = (
+    "ro rw suid nosuid dev nodev exec noexec sync async dirsync remount mand nomand atime noatime"
+    " diratime nodiratime bind rbind unbindable runbindable private rprivate shared rshared slave"
+    " rslave relatime norelatime strictatime nostrictatime"
+)
+_TMPFS_DATA: Final = frozenset(("", "size", "mode", "uid", "gid", "nr_inodes", "nr_blocks", "mpol"))
 
 
 class Volumes:
@@ -193,14 +199,14 @@ def _target(path: str) -> str:
 
 
 def runtime_mounts(host: HostConfig, points: Iterable[MountPoint]) -> list[Mount]:
-    """The mounts as the OCI runtime takes them."""
+    """The mounts as the OCI runtime takes them. InvalidParameter (options of a tmpfs)."""
     found = []
     for point in points:
         propagation = point.propagation or "rprivate"
         options = ("rbind", propagation, "rw" if point.rw else "ro")
         found.append(Mount(point.destination, point.source, "bind", options))
     for path, text in (host.tmpfs or {}).items():
-        found.append(_tmpfs(_target(path), [option for option in text.split(",") if option]))
+        found.append(_tmpfs(_target(path), _tmpfs_options(text)))
     for mount in host.mounts or ():
         if mount.type == "tmpfs":
             asked = mount.tmpfs_options
@@ -213,6 +219,16 @@ def runtime_mounts(host: HostConfig, points: Iterable[MountPoint]) -> list[Mount
                 options_of_it.append("ro")
             found.append(_tmpfs(_target(mount.target), options_of_it))
     return found
+
+
+def _tmpfs_options(text: str) -> list[str]:
+    options = [option for option in text.split(",") if option not in {"", "defaults"}]
+    for option in options:
+        name, given, value = option.partition("=")
+        if option not in _TMPFS_FLAGS.split() and not (given and name in _TMPFS_DATA):
+            words = f'"{name}" "{value}"' if given else f'"{name}"'
+            raise InvalidParameter(f"invalid tmpfs option [{words}]")
+    return options
 
 
 def _tmpfs(target: str, options: Sequence[str]) -> Mount:

@@ -5,7 +5,7 @@ import re
 from typing import Final
 
 from lamina.containers.containers import Containers
-from lamina.errors import Conflict, InvalidParameter, LaminaError, Unavailable
+from lamina.errors import InvalidParameter, LaminaError, Unavailable
 from lamina.models import ContainerTopResponse
 from lamina.runtime.programs import find_program
 
@@ -19,8 +19,6 @@ async def container_processes(
 ) -> ContainerTopResponse:
     """The rows of ``ps`` that are about a container. Conflict, InvalidParameter, Unavailable."""
     container = containers.find(name)
-    if not container.is_running:
-        raise Conflict(f"Container {container.id} is not running")
     sandbox = containers.sandbox(container)
     arguments = ps_args.split() or ["-ef"]
     if not all(_ARGUMENT.fullmatch(argument) for argument in arguments):

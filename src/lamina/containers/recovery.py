@@ -5,6 +5,7 @@ import signal
 
 from lamina.containers.containers import Containers
 from lamina.containers.removal import remove_ended
+from lamina.containers.restarting import give_up_restarting
 from lamina.containers.running import end_sandbox, signal_number, start_container
 from lamina.containers.stored import settings_of, state_of, with_state
 from lamina.errors import LaminaError
@@ -42,6 +43,9 @@ async def recover_containers(containers: Containers) -> None:
 async def _lay_to_rest(containers: Containers, container: Container, ended: Exit | None) -> None:
     live = containers.live(container)
     async with live.lock:
+        if container.status == "restarting":
+            await give_up_restarting(containers, container, live)
+            return
         ended = ended or Exit(code=128 + signal.SIGKILL, time=containers.now())
         exited = with_state(
             container,
@@ -85,6 +89,10 @@ async def close_containers(containers: Containers, seconds: int) -> None:
         number = signal_number(settings_of(container).config.stop_signal or "SIGTERM")
         live = containers.live(container)
         await end_sandbox(containers, live, number if seconds else signal.SIGKILL, seconds)
+        async with live.lock:
+            known = containers.records.catalogue.containers.get(container.id)
+            if known is not None and known.status == "restarting":
+                await give_up_restarting(containers, known, live)
 
     async with asyncio.TaskGroup() as group:
         for container in containers.running():

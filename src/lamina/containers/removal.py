@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from typing import Final
 
 from lamina.containers.containers import Containers
 from lamina.containers.happenings import container_event
@@ -15,6 +16,9 @@ from lamina.runtime.sweeping import discard
 
 __all__ = ["Happened", "remove_container", "remove_ended"]
 
+_TRIES: Final = 3
+"""How often one is killed that its restart policy starts again meanwhile."""
+
 Happened = Iterable[tuple[str, Mapping[str, str]]]
 """Actions with attributes, to be told as events."""
 
@@ -26,23 +30,33 @@ async def remove_container(containers: Containers, name: str, *, force: bool) ->
     """
     container = containers.find(name)
     live = containers.live(container)
-    if container.is_running:
-        if not force:
-            raise _still_running(container)
-        containers.check_ours(container)
-        if live.sandbox is not None:
-            await live.sandbox.signal(9)
-            if container.status == "paused":
-                await live.sandbox.resume()
-        if live.watching is not None:
-            await asyncio.wait({live.watching})
-    async with live.lock:
+    for _ in range(_TRIES):
         known = containers.records.catalogue.containers.get(container.id)
         if known is None:
             return
         if known.is_running:
-            raise _still_running(known)
-        await remove_ended(containers, known, live, happened=())
+            if not force:
+                raise _still_running(known)
+            containers.check_ours(known)
+            await _kill(known, live)
+        async with live.lock:
+            known = containers.records.catalogue.containers.get(container.id)
+            if known is None:
+                return
+            if not known.is_running or (force and not known.has_process):
+                await remove_ended(containers, known, live, happened=())
+                return
+    raise _still_running(containers.current(container))
+
+
+async def _kill(container: Container, live: Live) -> None:
+    """Kill it, if it has a process, and wait until that is known."""
+    if live.sandbox is not None:
+        await live.sandbox.signal(9)
+        if container.status == "paused":
+            await live.sandbox.resume()
+    if live.watching is not None:
+        await asyncio.wait({live.watching})
 
 
 def _still_running(container: Container) -> Conflict:
@@ -52,8 +66,8 @@ def _still_running(container: Container) -> Conflict:
             " container before attempting removal or force remove"
         )
     return Conflict(
-        f"You cannot remove a running container {container.id}. Stop the container before"
-        " attempting removal or force remove"
+        f"You cannot remove a {container.status} container {container.id}. Stop the container"
+        " before attempting removal or force remove"
     )
 
 

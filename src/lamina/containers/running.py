@@ -3,6 +3,7 @@
 import asyncio
 import signal
 from contextlib import suppress
+from dataclasses import replace
 from typing import Final
 
 from lamina.containers.containers import Containers
@@ -11,12 +12,25 @@ from lamina.containers.live import HealthState, Live
 from lamina.containers.log_options import LogOptions
 from lamina.containers.logs import LogWriter
 from lamina.containers.removal import remove_ended
+from lamina.containers.restarting import (
+    give_up_restarting,
+    next_delay,
+    start_again,
+    wants_restart,
+)
 from lamina.containers.sandboxing import sandbox_spec
 from lamina.containers.settings import Settings
 from lamina.containers.stored import settings_of, state_of, with_state
 from lamina.dockerfile.signals import SIGNALS, parse_signal
 from lamina.dockerfile.source import DockerfileError
-from lamina.errors import Conflict, InvalidParameter, LaminaError, StartFailed, Unavailable
+from lamina.errors import (
+    Conflict,
+    InvalidParameter,
+    LaminaError,
+    NotExecutable,
+    StartFailed,
+    Unavailable,
+)
 from lamina.records.containers import Container
 from lamina.runtime.runtime import Sandbox
 from lamina.runtime.supervisor import Exit
@@ -33,12 +47,10 @@ __all__ = [
 ]
 
 _STOP_SECONDS: Final = 10
+_NOT_STARTED: Final = 128
+"""The exit status of what was not even tried to be started."""
 _DRAIN_SECONDS: Final = 5.0
 """How long what a dead process has written may still come, out of a process that has its pipe."""
-_FIRST_DELAY: Final = 0.1
-_LAST_DELAY: Final = 60.0
-_WELL_SECONDS: Final = 10
-"""Who has run for that long is started again at once."""
 
 
 async def start_container(containers: Containers, name: str) -> bool:
@@ -51,13 +63,13 @@ async def start_container(containers: Containers, name: str) -> bool:
             raise Conflict("cannot start a paused container, try unpause instead")
         if container.status in {"removing", "dead"}:
             raise Conflict("container is marked for removal and cannot be started")
-        if container.status == "running":
+        if container.is_running:
             containers.check_ours(container)
             return False
         if containers.closing:
             raise Unavailable("the engine is being closed")
         live.delay = 0.0
-        await _start(containers, container, live)
+        await _start(containers, container, live, restarts=0)
     return True
 
 
@@ -103,14 +115,20 @@ async def _start(containers: Containers, container: Container, live: Live, **fac
 async def _sandbox(containers: Containers, container: Container, settings: Settings) -> Sandbox:
     mounted = await containers.mount(container)
     runtime = await containers.workshop.runtime()
-    spec = sandbox_spec(
-        settings,
-        mounted,
-        runtime.machine,
-        process_of=lambda other: process_of(containers, other),
-        bridge=runtime.bridge() is not None,
-    )
-    return await runtime.start(container.id, spec, stdin=settings.config.open_stdin)
+    try:
+        spec = sandbox_spec(
+            settings,
+            mounted,
+            runtime.machine,
+            process_of=lambda other: process_of(containers, other),
+            bridge=runtime.bridge() is not None,
+        )
+        return await runtime.start(container.id, spec, stdin=settings.config.open_stdin)
+    except NotExecutable:
+        raise
+    except InvalidParameter as error:
+        # It was asked for when the container was made: who starts it has made no mistake.
+        raise StartFailed(str(error), _NOT_STARTED) from error
 
 
 def process_of(containers: Containers, name: str) -> int:
@@ -118,6 +136,7 @@ def process_of(containers: Containers, name: str) -> int:
     other = containers.find(name)
     if not other.is_running:
         raise Conflict(f"cannot join network of a non running container: {other.id}")
+    containers.check_settled(other)
     return state_of(other).pid
 
 
@@ -125,7 +144,7 @@ async def _not_started(
     containers: Containers, container: Container, live: Live, error: LaminaError | OSError
 ) -> None:
     """Keep what went wrong; one that is removed when it ends is removed now."""
-    code = error.exit_code if isinstance(error, StartFailed) else 128
+    code = error.exit_code if isinstance(error, StartFailed) else _NOT_STARTED
     status = container.status if container.status == "created" else "exited"
     failed = with_state(container, status=status, process="", exit_code=code, error=str(error))
     snapshots = await containers.workshop.snapshots()
@@ -197,7 +216,7 @@ async def _ended(containers: Containers, container: Container, live: Live, ended
         oom_killed=ended.oom_killed,
         finished=ended.time,
     )
-    again = _wants_restart(containers, settings, state.restarts, exited)
+    again = wants_restart(containers, exited)
     seconds = max(0, ended.time - state.started) // 1_000_000_000
     happened = [("die", {"execDuration": str(seconds), "exitCode": str(ended.code)})]
     if ended.oom_killed:
@@ -212,43 +231,19 @@ async def _ended(containers: Containers, container: Container, live: Live, ended
     if not live.rootfs_users:
         snapshots = await containers.workshop.snapshots()
         await snapshots.unmount(container.snapshot)
+    if again:
+        exited = replace(exited, status="restarting", process=containers.records.process)
     await containers.put_all(exited, happened)
     live.has_exited(ended.code)
     live.output.end()
     if again:
-        live.delay = _next_delay(live.delay, seconds)
-        containers.spawn(asyncio.create_task(_start_again(containers, exited, live)))
+        live.delay = next_delay(live.delay, seconds)
+        restarts = state.restarts + 1
 
+        async def start(waiting: Container) -> None:
+            await _start(containers, waiting, live, restarts=restarts)
 
-def _wants_restart(
-    containers: Containers, settings: Settings, restarts: int, exited: Container
-) -> bool:
-    if containers.closing or state_of(exited).stopped_by_hand:
-        return False
-    policy = settings.host_config.restart_policy
-    if policy.name == "on-failure":
-        limit = policy.maximum_retry_count
-        return state_of(exited).exit_code != 0 and (not limit or restarts < limit)
-    return policy.name in {"always", "unless-stopped"}
-
-
-def _next_delay(delay: float, ran: int) -> float:
-    if ran >= _WELL_SECONDS or not delay:
-        return _FIRST_DELAY
-    return min(2 * delay, _LAST_DELAY)
-
-
-async def _start_again(containers: Containers, container: Container, live: Live) -> None:
-    """What its restart policy wants, unless somebody does something else meanwhile."""
-    await asyncio.sleep(live.delay)
-    async with live.lock:
-        known = containers.records.catalogue.containers.get(container.id)
-        if known is None or known.status != "exited" or state_of(known).stopped_by_hand:
-            return
-        if containers.closing:
-            return
-        with suppress(LaminaError):
-            await _start(containers, known, live, restarts=state_of(known).restarts + 1)
+        containers.spawn(asyncio.create_task(start_again(containers, exited, live, start)))
 
 
 # From outside.
@@ -280,9 +275,12 @@ async def _remember_stop(containers: Containers, container: Container, live: Liv
         return
     async with live.lock:
         now = containers.current(container)
-        await containers.put(
-            with_state(now, status=now.status, process=now.process, stopped_by_hand=True)
-        )
+        if now.status == "restarting":
+            await give_up_restarting(containers, now, live, by_hand=True)
+        else:
+            await containers.put(
+                with_state(now, status=now.status, process=now.process, stopped_by_hand=True)
+            )
 
 
 async def end_sandbox(containers: Containers, live: Live, number: int, seconds: int) -> None:
@@ -318,17 +316,21 @@ async def restart_container(
 
 
 async def kill_container(containers: Containers, name: str, signal_name: str) -> None:
-    """Send it a signal."""
+    """Send it a signal; of one that is about to be started again, it is the end."""
     number = signal_number(signal_name or "SIGKILL")
     container = containers.find(name)
     if not container.is_running:
         raise Conflict(f"Cannot kill container: {name}: Container {container.id} is not running")
-    sandbox = containers.sandbox(container)
+    containers.check_ours(container)
     live = containers.live(container)
     config = settings_of(container).config
-    if number in {signal.SIGKILL, signal_number(config.stop_signal or "SIGTERM")}:
+    ending = number in {signal.SIGKILL, signal_number(config.stop_signal or "SIGTERM")}
+    if ending or container.status == "restarting":
         await _remember_stop(containers, container, live)
     await containers.tell(container, "kill", signal=str(number))
+    sandbox = live.sandbox
+    if sandbox is None:
+        return
     await sandbox.signal(number)
     if number == signal.SIGKILL:
         if container.status == "paused":

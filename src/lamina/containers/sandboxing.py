@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from lamina.containers.mounts import runtime_mounts
-from lamina.containers.settings import Settings
+from lamina.containers.settings import Settings, security_options
 from lamina.errors import InvalidParameter
 from lamina.models import HostConfig
 from lamina.oci.containerconfig import ContainerConfig
@@ -51,7 +51,7 @@ def sandbox_spec(
         capabilities = chosen_capabilities(
             add=host.cap_add or (), drop=host.cap_drop or (), known=machine.capabilities
         )
-    options = _security(host)
+    options = security_options(host)
     return SandboxSpec(
         rootfs=mounted.inside,
         rootfs_here=mounted.path,
@@ -104,7 +104,7 @@ def container_process(
         tty=config.tty,
         console_size=host.console_size if host.console_size != (0, 0) else None,
         capabilities=capabilities,
-        no_new_privileges=options.get("no-new-privileges", "false") in {"", "true"},
+        no_new_privileges=options.get("no-new-privileges") == "true",
     )
 
 
@@ -166,18 +166,6 @@ def _shared(mode: str, process_of: Callable[[str], int]) -> Sharing | int:
     if kind == "container":
         return process_of(other)
     return Sharing.HOST if kind == "host" else Sharing.PRIVATE
-
-
-def _security(host: HostConfig) -> dict[str, str]:
-    """The security options by name. InvalidParameter."""
-    found = {}
-    for text in host.security_opt or ():
-        separator = "=" if "=" in text else ":"
-        name, _, value = text.partition(separator)
-        if name not in {"seccomp", "no-new-privileges", "apparmor", "label", "systempaths"}:
-            raise InvalidParameter(f'invalid --security-opt: "{text}"')
-        found[name] = value
-    return found
 
 
 def _profile(given: str, capabilities: frozenset[str], machine: Machine) -> dict[str, Any] | None:

@@ -1,5 +1,6 @@
 """How a container was asked for, complete: with what the image says and what Docker assumes."""
 
+import posixpath
 from collections.abc import Iterable
 from typing import Final
 
@@ -20,11 +21,18 @@ __all__ = [
     "check_host",
     "complete",
     "merge_config",
+    "security_options",
     "warnings_about",
 ]
 
 LOG_DRIVERS: Final = ("json-file", "none")
 _MIN_MEMORY: Final = 6 << 20
+_MAX_OOM_SCORE: Final = 1000
+_GO_TRUTH: Final = {
+    **dict.fromkeys(("1", "t", "T", "true", "TRUE", "True"), True),
+    **dict.fromkeys(("0", "f", "F", "false", "FALSE", "False"), False),
+}
+"""What Go's strconv.ParseBool takes."""
 _RESTART_POLICIES: Final = ("", "no", "always", "unless-stopped", "on-failure")
 
 
@@ -123,11 +131,14 @@ def complete(
         raise InvalidParameter("no command specified")
     if not config.hostname and host.network_mode != "host" and host.uts_mode != "host":
         config = msgspec.structs.replace(config, hostname=id[:12])
-    if config.working_dir and not config.working_dir.startswith("/"):
-        raise InvalidParameter(
-            f"the working directory '{config.working_dir}' is invalid, it needs to be an absolute"
-            " path"
-        )
+    if config.working_dir:
+        if not config.working_dir.startswith("/"):
+            raise InvalidParameter(
+                f"the working directory '{config.working_dir}' is invalid, it needs to be an"
+                " absolute path"
+            )
+        tidy = posixpath.normpath(f"/{config.working_dir.lstrip('/')}")
+        config = msgspec.structs.replace(config, working_dir=tidy)
     for entry in config.env or ():
         if entry.startswith("="):
             raise InvalidParameter(f"invalid environment variable: {entry}")
@@ -161,6 +172,7 @@ def check_host(host: HostConfig) -> None:
     """Refuse what dockerd refuses, and what is not there."""
     _check_resources(host)
     _check_policy(host)
+    security_options(host)
     if (driver := host.log_config.type or "json-file") not in LOG_DRIVERS:
         raise InvalidParameter(f"logger: no log driver named '{driver}' is registered")
     if driver == "json-file":
@@ -178,8 +190,31 @@ def check_host(host: HostConfig) -> None:
         raise InvalidParameter(f"invalid UTS mode: {host.uts_mode}")
 
 
+def security_options(host: HostConfig) -> dict[str, str]:
+    """The security options by name; `no-new-privileges` is true or false. InvalidParameter."""
+    found = {}
+    for text in host.security_opt or ():
+        name, separator, value = text.partition("=" if "=" in text else ":")
+        if text == "no-new-privileges":
+            value = "true"
+        elif text == "disable":
+            name, value = "label", "disable"
+        elif not separator:
+            raise InvalidParameter(f'invalid --security-opt 1: "{text}"')
+        if name == "no-new-privileges" and value in _GO_TRUTH:
+            value = "true" if _GO_TRUTH[value] else "false"
+        elif name not in {"seccomp", "apparmor", "label", "systempaths"}:
+            raise InvalidParameter(f'invalid --security-opt 2: "{text}"')
+        found[name] = value
+    return found
+
+
 def _check_resources(host: HostConfig) -> None:
     memory, swap = host.memory, host.memory_swap
+    if abs(host.oom_score_adj) > _MAX_OOM_SCORE:
+        raise InvalidParameter(
+            f"Invalid value {host.oom_score_adj}, range for oom score adj is [-1000, 1000]"
+        )
     if host.shm_size < 0:
         raise InvalidParameter("SHM size can not be less than 0")
     if 0 < memory < _MIN_MEMORY:

@@ -62,7 +62,7 @@ async def _seen(containers: Containers, container: Container, condition: str) ->
             await asyncio.sleep(_INTERVAL)
             return state_of(known).exit_code
         finished = state_of(now).finished != state_of(container).finished
-        if condition != "removed" and finished and not now.is_running:
+        if condition != "removed" and finished and not now.has_process:
             return state_of(now).exit_code
         known = now
         await containers.records.wait_for_change(generation, at_most=_INTERVAL)

@@ -43,6 +43,11 @@ class Container:
         """Whether it has, or is about to have, a process."""
         return self.status in RUNNING
 
+    @property
+    def has_process(self) -> bool:
+        """Whether it has one: not so while it waits to be started again."""
+        return self.status in {"running", "paused"}
+
 
 def find_container(
     containers: Mapping[str, Container], names: Mapping[str, str], name: str

@@ -15,6 +15,7 @@ import json
 import os
 import re
 import secrets
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
@@ -22,7 +23,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any, Final
 
-from lamina.errors import Conflict, InvalidParameter, StartFailed, Unavailable
+from lamina.errors import Conflict, InvalidParameter, NotExecutable, StartFailed, Unavailable
 from lamina.runtime.hostfiles import host_file_mounts
 from lamina.runtime.network import RESOLVER, Network, find_bridge
 from lamina.runtime.ocispec import (
@@ -52,6 +53,16 @@ _STARTS_AT_ONCE: Final = 8
 # Names in the bundle, where the monitor runs the runtime.
 _LOG: Final = ("--log=log", "--log-format=json")
 _PID_FILE: Final = ("--pid-file=pid",)
+
+_ONTO_ANOTHER: Final = (
+    ": Are you trying to mount a directory onto a file (or vice-versa)? Check if the specified host"
+    " path exists and is the expected type"
+)
+
+_OF_RUNTIME: Final = re.compile(r"\w+:\[\d:\w+\]\n")
+"""What runc and youki call their process in a container, as in ``runc:[2:INIT]``."""
+_EXECUTED_SECONDS: Final = 5.0
+_EXECUTED_INTERVAL: Final = 0.001
 
 _EXITING: Final = 0x4
 """The kernel's flag of a process that is being ended (PF_EXITING)."""
@@ -361,6 +372,7 @@ class Runtime:
             launched = await self._launch(
                 supervisor, name, bundle, request, [name], tty=tty, stdin=stdin
             )
+            await asyncio.to_thread(until_executed, launched.pid)
         except BaseException as error:
             await self.remove(name)
             if isinstance(error, Unavailable):
@@ -482,6 +494,19 @@ class Runtime:
             return self._supervisor
 
 
+def until_executed(pid: int) -> None:
+    """Wait until the OCI runtime's own process has become the one that it was to start.
+
+    It would be ended by signals that are meant for that. Nothing tells of it, but the name.
+    """
+    deadline = time.monotonic() + _EXECUTED_SECONDS
+    with suppress(OSError):
+        while _OF_RUNTIME.fullmatch(Path(f"/proc/{pid}/comm").read_text()):
+            if time.monotonic() > deadline:
+                return
+            time.sleep(_EXECUTED_INTERVAL)
+
+
 def is_exiting(pid: int) -> bool:
     """Whether a process is on its way out, or gone. The first of a namespace waits for others."""
     try:
@@ -495,19 +520,21 @@ def is_exiting(pid: int) -> bool:
 
 def start_failure(why: str, *, exec: bool = False) -> StartFailed:
     """What dockerd says, and which status it gives, when a runtime could not start a process."""
-    code = 128
-    if "executable file not found" in why or "no such file or directory" in why:
-        code = 127
-    elif "permission denied" in why or "is a directory" in why or "not a directory" in why:
-        code = 126
     if exec:
-        return StartFailed(f"OCI runtime exec failed: {why}: unknown", code)
-    why = why.replace("runc run failed", "runc create failed")
-    return StartFailed(
-        "failed to create task for container: failed to create shim task:"
-        f" OCI runtime create failed: {why}: unknown",
-        code,
-    )
+        message = f"OCI runtime exec failed: {why}: unknown"
+    else:
+        why = why.replace("runc run failed", "runc create failed")
+        message = (
+            "failed to create task for container: failed to create shim task:"
+            f" OCI runtime create failed: {why}: unknown"
+        )
+    if "not a directory" in why:
+        return NotExecutable(f"{message}{_ONTO_ANOTHER}", 127)
+    if "permission denied" in why or "is a directory" in why:
+        return NotExecutable(message, 126)
+    if "executable file not found" in why or "no such file or directory" in why:
+        return NotExecutable(message, 127)
+    return StartFailed(message, 128)
 
 
 def _message(errors: str) -> str:

@@ -498,7 +498,7 @@ async def test_execs(docker: Engine) -> None:
     with pytest.raises(StartFailed, match="OCI runtime exec failed"):
         async with docker.exec_start(missing):
             pass
-    assert (await docker.exec_inspect(missing)).exit_code == 127
+    assert (await docker.exec_inspect(missing)).exit_code == 126
 
 
 async def test_what_ends_while_it_is_committed(docker: Engine) -> None:

@@ -134,6 +134,19 @@ async def test_signals(sandboxes: Sandboxes) -> None:
     assert (await killed.wait()).code == 137
 
 
+async def test_signals_reach_the_process_and_not_the_runtime_that_starts_it(
+    sandboxes: Sandboxes,
+) -> None:
+    # The first process of a namespace is deaf to signals that it does not handle.
+    for _ in range(8):
+        sandbox = await sandboxes.start(ProcessSpec(argv=("/bin/sleep", "1000")))
+        assert await sandbox.signal(signal.SIGTERM)
+        assert await sandbox.signal(signal.SIGKILL)
+        assert (await sandbox.wait()).code == 137
+        sandbox.close()
+        await sandbox.remove()
+
+
 async def test_more_processes(sandboxes: Sandboxes) -> None:
     sandbox = await sandboxes.start(shell("sleep 1000"))
     assert (
