@@ -1,16 +1,16 @@
 """Lamina, a container-image engine: library, Docker-compatible daemon and typed client.
 
 The public names: `Engine` works on a data root in this process, `Client` speaks to any Docker
-Engine; both are an `ImageApi` and a `SystemApi`. `Reference` and `Digest` are the values they deal
-in, `errors` what they raise. They are imported when they are first used, so that ``import lamina``
-costs nothing.
+Engine; both are an `ImageApi` and a `SystemApi`, and `blocking` makes them usable without an event
+loop. `Reference` and `Digest` are the values they deal in, `errors` what they raise. All are
+imported when they are first used, so that ``import lamina`` costs nothing.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from lamina import errors
+    from lamina import blocking, errors
     from lamina.client import Client
     from lamina.container_api import ContainerApi
     from lamina.engine import Engine
@@ -30,6 +30,7 @@ __all__ = [
     "Reference",
     "SystemApi",
     "__version__",
+    "blocking",
     "errors",
 ]
 
@@ -45,8 +46,8 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> object:
-    if name == "errors":
-        return import_module("lamina.errors")
+    if name in {"blocking", "errors"}:
+        return import_module(f"lamina.{name}")
     if (home := _HOMES.get(name)) is not None:
         return getattr(import_module(home), name)
     raise AttributeError(f"module 'lamina' has no attribute {name!r}")

@@ -2,15 +2,15 @@
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, Protocol
 
 CHUNK_SIZE = 1 << 20
 """Bytes read at a time from a file: large enough that a thread hop costs little beside it."""
 
-ByteSource = AsyncIterable[bytes] | BinaryIO | os.PathLike[str]
-"""Bytes to read once: an async iterable of chunks, an open binary file, or the path of a file."""
+ByteSource = AsyncIterable[bytes] | Iterable[bytes] | BinaryIO | os.PathLike[str]
+"""Bytes to read once: an iterable of chunks, async or not, an open binary file, or its path."""
 
 
 class ByteStream(Protocol):
@@ -35,7 +35,7 @@ class Frame(NamedTuple):
 
 
 async def chunks_of(source: ByteSource) -> AsyncGenerator[bytes, None]:
-    """The chunks of any `ByteSource`; files are read in threads."""
+    """The chunks of any `ByteSource`; files and what is not async are read in threads."""
     if isinstance(source, AsyncIterable):
         async for chunk in source:
             yield chunk
@@ -43,6 +43,10 @@ async def chunks_of(source: ByteSource) -> AsyncGenerator[bytes, None]:
         with await asyncio.to_thread(Path(source).open, "rb") as file:
             while chunk := await asyncio.to_thread(file.read, CHUNK_SIZE):
                 yield chunk
-    else:
+    elif hasattr(source, "read"):
         while chunk := await asyncio.to_thread(source.read, CHUNK_SIZE):
             yield chunk
+    else:
+        chunks = iter(source)
+        while (piece := await asyncio.to_thread(next, chunks, None)) is not None:
+            yield piece

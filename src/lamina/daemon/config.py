@@ -74,6 +74,7 @@ from typing import Any, Literal
 
 from lamina.api.access_log import LogFormat
 from lamina.api.listening import TlsFiles
+from lamina.engine.default_root import default_root
 from lamina.errors import InvalidParameter
 from lamina.snapshots.choice import DRIVERS
 
@@ -208,8 +209,6 @@ class DaemonConfig:
 
     def resolved(self, environ: Mapping[str, str], *, uid: int) -> "DaemonConfig":
         """This configuration with a user's defaults. Raises InvalidConfig if TLS lacks a file."""
-        home = Path(environ.get("HOME", "/"))
-        data = Path(environ.get("XDG_DATA_HOME") or home / ".local/share")
         runtime = Path((environ.get("XDG_RUNTIME_DIR") if uid else "") or "/run")
         if self.tlsverify:
             for key in ("tlscacert", "tlscert", "tlskey"):
@@ -217,7 +216,7 @@ class DaemonConfig:
                     raise InvalidConfig(f"tlsverify needs {key}", key=key)
         return replace(
             self,
-            root=(self.root or (data / "lamina" if uid else Path("/var/lib/lamina"))).absolute(),
+            root=(self.root or default_root(environ, uid=uid)).absolute(),
             hosts=self.hosts or (f"unix://{runtime / 'lamina.sock'}",),
         )
 

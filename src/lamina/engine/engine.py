@@ -24,6 +24,7 @@ from lamina.engine.building import BuildParameters, build_operation
 from lamina.engine.committing import Commit, commit_container
 from lamina.engine.container_operations import ContainerOperations
 from lamina.engine.creating import import_tarball, pull_image
+from lamina.engine.default_root import default_root
 from lamina.engine.deletion import Deletion
 from lamina.engine.image_files import ImageTree, open_image
 from lamina.engine.inspecting import image_history, inspect_image
@@ -120,7 +121,7 @@ class Engine(ContainerOperations):
     @asynccontextmanager
     async def open(
         cls,
-        root: Path,
+        root: Path | None = None,
         *,
         platform: Platform | None = None,
         clock: Callable[[], int] = time.time_ns,
@@ -137,6 +138,7 @@ class Engine(ContainerOperations):
     ) -> AsyncIterator[Self]:
         """Open the engine on `root`, which is made if it does not exist.
 
+        Without one it is where a daemon of the same user has it (see `default_root`).
         `platform` is chosen from multi-platform images (default: the host's); `clock` gives unix
         nanoseconds. `registries` says how registries are reached, `credentials` who asks where a
         call does not; `max_downloads` and `max_uploads` layers move at a time, and those that are
@@ -148,7 +150,10 @@ class Engine(ContainerOperations):
         newer version or stays locked.
         """
         logger = logger or logging.getLogger("lamina")
-        root = root.absolute()  # noqa: ASYNC240 - reads the working directory, once
+        if root is None:
+            # The one thing that is read here: a program of five lines has nobody who passes it in.
+            root = default_root(os.environ, uid=os.getuid())  # noqa: TID251
+        root = root.absolute()
         root.mkdir(parents=True, exist_ok=True, mode=0o711)
         blobs = LocalStore(root / "content")
         client = RegistryClient(
