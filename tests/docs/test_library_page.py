@@ -18,7 +18,8 @@ PAGE = "docs/library.md"
 BLOCKS = blocks(PAGE, "python")
 PROGRAMS = [block for block in BLOCKS if block.startswith(("import", "from lamina import Engine"))]
 BLOCKING = [block for block in BLOCKS if block.startswith("with blocking")]
-STEPS = [block for block in BLOCKS if block not in [*PROGRAMS, *BLOCKING]]
+FIXTURES = [block for block in BLOCKS if block.startswith("@pytest.fixture")]
+STEPS = [block for block in BLOCKS if block not in [*PROGRAMS, *BLOCKING, *FIXTURES]]
 
 
 @pytest.fixture
@@ -52,7 +53,8 @@ def run(home: Session, program: str) -> str:
 
 
 def test_all_is_run() -> None:
-    assert (len(PROGRAMS), len(BLOCKING), len(STEPS)) == (2, 1, 5)
+    assert (len(PROGRAMS), len(BLOCKING), len(FIXTURES), len(STEPS)) == (2, 1, 2, 5)
+    assert all(block in (PROJECT / "examples/test_image.py").read_text() for block in FIXTURES)
 
 
 def test_the_programs(home: Session) -> None:

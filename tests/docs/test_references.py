@@ -8,7 +8,11 @@ import pytest
 
 from tests.docs.pages import PAGES, PROJECT, blocks, files
 
-FILES = [path for place in ("src", "tests", "bench") for path in PROJECT.glob(f"{place}/**/*.py")]
+FILES = [
+    path
+    for place in ("src", "tests", "bench", "examples")
+    for path in PROJECT.glob(f"{place}/**/*.py")
+]
 
 
 def text_of(page: str) -> str:
