@@ -3,7 +3,9 @@
 import io
 import json
 import re
+import subprocess
 import tarfile
+import tempfile
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -19,6 +21,7 @@ from tests.real.docker_cli import DockerCli
 from tests.real.dockerd import Dockerd
 from tests.real.image_files import ImageFiles
 from tests.real.images import write_tree
+from tests.real.programs import require, run as run_program
 
 DOCKERFILE = b"""FROM busybox AS builder
 ARG WORD=none
@@ -149,6 +152,47 @@ def test_secrets_and_arguments(rooted: LaminaCli, tmp_path: Path) -> None:
     )
     options = ["--secret", f"id=f,src={secret}", "--secret", "id=WORD", "--build-arg", "WORD"]
     assert "from a file\nhere/here\n" in rooted("build", *options, "-", stdin=dockerfile)
+
+
+def ssh_add() -> dict[str, bytes]:
+    """The program with the libraries that it needs, where they are."""
+    program = require("ssh-add")
+    linked = re.findall(r"(/\S+) \(0x", run_program(["ldd", program]))
+    paths = (program, *linked)
+    return {f"root{path}": Path(path).read_bytes() for path in paths}
+
+
+def test_agents(rooted: LaminaCli, tmp_path: Path) -> None:
+    dockerfile = (
+        b"FROM busybox\nCOPY --chmod=755 root /\n"
+        b"RUN --mount=type=ssh --mount=type=ssh,id=other,target=/other,required"
+        b" %b -l && SSH_AUTH_SOCK=/other %b -l\n"
+    )
+    dockerfile %= (require("ssh-add").encode(),) * 2
+    context = write_tree({"Dockerfile": dockerfile, **ssh_add()}, tmp_path / "context")
+    keygen = [require("ssh-keygen"), "-q", "-t", "ed25519", "-N", ""]
+    for name in ("one", "two"):
+        run_program([*keygen, "-C", f"the-{name}", "-f", str(tmp_path / name)])
+    both = f"other={tmp_path / 'one'},{tmp_path / 'two'}"
+    with tempfile.TemporaryDirectory() as directory:
+        socket = f"{directory}/agent"
+        # It ends with its command, which ends as this lets go of it.
+        agent = ["ssh-agent", "-a", socket, "sh", "-c", 'ssh-add -q "$1" && echo on; cat', "-"]
+        with subprocess.Popen(
+            [*agent, str(tmp_path / "two")], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        ) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline() == b"on\n"
+            user = replace(rooted, env={**rooted.env, "SSH_AUTH_SOCK": socket})
+            printed = user("build", "--ssh", "default", "--ssh", both, str(context))
+    assert re.findall(r"the-\w+", printed) == ["the-two", "the-one", "the-two"]
+    missing = rooted.run("build", "--ssh", "default=/nowhere", str(context))
+    assert missing.stderr == "Error: failed to open /nowhere: no such file or directory\n"
+    without = replace(rooted, env={**rooted.env, "PATH": str(tmp_path)})
+    answer = without.run("build", "--ssh", both, str(context))
+    assert answer.stderr.startswith(
+        "Error: --ssh with keys needs ssh-agent, which is not installed"
+    )
 
 
 def test_outputs(rooted: LaminaCli, directory: Path, tmp_path: Path) -> None:

@@ -264,3 +264,16 @@ def test_parameters(ask: Ask, directory: Path) -> None:
     for key in ("version", "rm"):
         expected.pop(key, None)
     assert read(got) == read(expected)
+
+
+def test_proxies(ask: Ask, recorder: Recorder, directory: Path, tmp_path: Path) -> None:
+    of_all = {"httpProxy": "http://p:1", "httpsProxy": "http://p:2", "noProxy": "n", "ftpProxy": ""}
+    of_one = {"ftpProxy": "f", "allProxy": "a"}
+    options = ("--build-arg", "HTTP_PROXY=mine", "--build-arg", "no_proxy", "--build-arg", "X=y")
+    for proxies in ({"default": of_all}, {"default": of_all, recorder.host: of_one}):
+        for config in ("docker-config", ".docker"):
+            (tmp_path / config).mkdir(exist_ok=True)
+            (tmp_path / config / "config.json").write_text(json.dumps({"proxies": proxies}))
+        for given in ((), options):
+            (expected, _), (got, _) = ask(*given, str(directory))
+            assert json.loads(got["buildargs"][0]) == json.loads(expected["buildargs"][0])

@@ -19,6 +19,9 @@ PACKAGES = {
     "runc": "runc",
     "skopeo": "skopeo",
     "slirp4netns": "slirp4netns",
+    "ssh-add": "openssh-client",
+    "ssh-agent": "openssh-client",
+    "ssh-keygen": "openssh-client",
     "umoci": "umoci",
 }
 

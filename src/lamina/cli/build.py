@@ -13,7 +13,6 @@ from lamina.cli.build_options import (
     outputs,
     secrets,
     size,
-    ssh_agents,
     ulimits,
 )
 from lamina.cli.names import complete_image
@@ -57,7 +56,11 @@ def _complete_directory(
     help="A secret for RUN --mount=type=secret.",
 )
 @click.option(
-    "--ssh", "ssh", multiple=True, metavar="ID[=SOCKET]", help="An agent for RUN --mount=type=ssh."
+    "--ssh",
+    "ssh",
+    multiple=True,
+    metavar="ID[=SOCKET|KEY[,KEY]]",
+    help="An agent for RUN --mount=type=ssh, or one with these keys.",
 )
 @click.option("--no-cache", is_flag=True, help="Run every step anew.")
 @click.option("--pull", is_flag=True, help="Ask registries for newer base images.")
@@ -153,11 +156,13 @@ def command(
         from lamina.cli.build_context import sent_context
         from lamina.cli.build_outputs import divide
         from lamina.cli.build_progress import follow
+        from lamina.cli.ssh_agents import agent_sources, running_agents
 
         is_here = target.data_root is not None
         wanted = divide(outputs(output), is_here=is_here)
         sent = await sent_context(source, dockerfile)
-        async with target.open() as api:
+        agents = running_agents(agent_sources(ssh, os.environ))
+        async with target.open() as api, agents as sockets:
             image_id = await follow(
                 api.image_build(
                     dockerfile=sent.dockerfile,
@@ -177,7 +182,7 @@ def command(
                     cpusetmems=cpuset_mems,
                     cpuperiod=cpu_period,
                     cpuquota=cpu_quota,
-                    buildargs=build_arguments(arguments, os.environ),
+                    buildargs=target.proxies() | build_arguments(arguments, os.environ),
                     shmsize=size(shm_size, "--shm-size"),
                     squash=squash,
                     labels=labels(label),
@@ -190,7 +195,7 @@ def command(
                     ulimits=ulimits(limits),
                     cgroupparent=cgroup_parent,
                     secrets=secrets(secret, os.environ),
-                    ssh=ssh_agents(ssh, os.environ),
+                    ssh=sockets,
                 ),
                 progress,
                 quiet=quiet,

@@ -134,20 +134,6 @@ def _secret_file(path: Path) -> Path:
     return path
 
 
-def ssh_agents(texts: Iterable[str], environ: Mapping[str, str]) -> dict[str, os.PathLike[str]]:
-    """``ID[=SOCKET]``: agents' sockets; without one that of the user. Raises InvalidParameter."""
-    found: dict[str, os.PathLike[str]] = {}
-    for text in texts:
-        id, _, socket = text.partition("=")
-        path = Path(socket or environ.get("SSH_AUTH_SOCK", ""))
-        if not (socket or environ.get("SSH_AUTH_SOCK")):
-            raise InvalidParameter("invalid empty ssh agent socket: make sure SSH_AUTH_SOCK is set")
-        if not path.is_socket():
-            raise InvalidParameter(f"{path} is no socket of an ssh agent: load keys into one")
-        found[id or "default"] = path
-    return found
-
-
 def outputs(texts: Iterable[str]) -> list[ImageBuildOutput]:
     """``type=TYPE,dest=PATH``, or a directory, or ``-`` for a tar on stdout.
 

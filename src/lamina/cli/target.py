@@ -6,12 +6,15 @@ import os
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import click
 
 from lamina.image_api import ImageApi
 from lamina.system_api import SystemApi
+
+if TYPE_CHECKING:
+    from lamina.cli.contexts import Endpoint
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -63,6 +66,13 @@ class Target:
 
         return await all_credentials(os.environ)
 
+    def proxies(self) -> dict[str, str | None]:
+        """The user's proxies, as a build's commands are given them. Raises InvalidParameter."""
+        from lamina.cli.proxies import proxy_arguments
+
+        host = "" if self.data_root is not None else self._endpoint().host
+        return {**proxy_arguments(os.environ, host)}
+
     @contextlib.asynccontextmanager
     async def open(self) -> AsyncIterator[Api]:
         """The engine that is meant. Raises InvalidParameter, Unavailable."""
@@ -79,14 +89,18 @@ class Target:
             ) as engine:
                 yield engine
             return
-        from lamina.cli.contexts import TLSOptions, find_endpoint
         from lamina.client import Client
 
-        tls = TLSOptions(self.tls, self.tlsverify, self.tlscacert, self.tlscert, self.tlskey)
-        endpoint = find_endpoint(os.environ, host=self.host, context=self.context, tls=tls)
+        endpoint = self._endpoint()
         version = os.environ.get("DOCKER_API_VERSION") or None
         async with Client.connect(endpoint.host, tls=endpoint.tls, api_version=version) as client:
             yield client
+
+    def _endpoint(self) -> "Endpoint":
+        from lamina.cli.contexts import TLSOptions, find_endpoint
+
+        tls = TLSOptions(self.tls, self.tlsverify, self.tlscacert, self.tlscert, self.tlskey)
+        return find_endpoint(os.environ, host=self.host, context=self.context, tls=tls)
 
 
 def _complete_context(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:

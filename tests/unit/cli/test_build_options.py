@@ -1,5 +1,4 @@
 import os
-import socket
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,6 @@ from lamina.cli.build_options import (
     outputs,
     secrets,
     size,
-    ssh_agents,
     ulimits,
 )
 from lamina.errors import InvalidParameter
@@ -110,20 +108,6 @@ def test_a_large_secret(tmp_path: Path) -> None:
     os.truncate(file, 1 << 20)
     with pytest.raises(InvalidParameter, match="too large"):
         secrets([f"id=a,src={file}"], {})
-
-
-def test_ssh_agents(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    with socket.socket(socket.AF_UNIX) as agent:
-        agent.bind("agent")
-        here = Path("agent")
-        found = ssh_agents(["default", "git=agent"], {"SSH_AUTH_SOCK": "agent"})
-        assert found == {"default": here, "git": here}
-    Path("key").touch()
-    with pytest.raises(InvalidParameter, match="make sure SSH_AUTH_SOCK is set"):
-        ssh_agents(["default"], {})
-    with pytest.raises(InvalidParameter, match="no socket of an ssh agent"):
-        ssh_agents(["default=key"], {})
 
 
 @pytest.mark.parametrize(
