@@ -241,6 +241,7 @@ class ImageApi(Protocol):
         limit: int = 25,
         filters: Filters | None = None,
         x_registry_auth: RegistryAuth = "",
+        x_meta: MetaHeaders | None = None,
     ) -> list[ImageSearchResponseItem]:
         """Find repositories, on Docker Hub or on the registry that `term` begins with.
 

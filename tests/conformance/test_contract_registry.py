@@ -9,7 +9,7 @@ from lamina.errors import Forbidden, InvalidParameter, InvalidReference, LaminaE
 from tests.conformance.engines import Backend, EngineApi, engine_in, load, plain, refused
 from tests.real.images import small_image
 from tests.real.registry import Registry
-from tests.registry.faults import FaultProxy
+from tests.registry.faults import Fault, FaultProxy
 
 
 async def test_there_and_back(backend: Backend, registry: Registry) -> None:
@@ -58,11 +58,29 @@ async def test_a_registry_is_told_what_the_caller_wants_it_told(
     await backend.agrees(scenario)
 
 
+async def test_an_index_that_is_searched_is_told_it_too(backend: Backend) -> None:
+    async def scenario(api: EngineApi) -> Any:  # noqa: ANN401
+        async with FaultProxy(None).running() as index:
+            index.faults = [
+                Fault(on="/v1/_ping$", status=200, body=b'{"standalone":true}'),
+                Fault(on="/v1/search", status=200, body=b'{"results":[{"name":"a/x"}]}'),
+                Fault(on="/v2/$", status=200),
+            ]
+            found = await api.image_search(f"{index.address}/x", x_meta={"Build": "7"})
+            assert index.requests("/v1/search")
+            assert [seen for seen in index.seen if seen.headers.get("X-Meta-Build") != "7"] == []
+            return plain(found)
+
+    await backend.agrees(scenario)
+
+
 @pytest.mark.parametrize("meta", [{"a b": "c"}, {"a": "b\r\nAuthorization: c"}, {"": "\udcff"}])
 async def test_no_header_is_smuggled_in(tmp_path: Path, meta: dict[str, str]) -> None:
     async with engine_in(tmp_path) as api:
         operation = api.image_create(from_image="localhost:1/x:1", x_meta=meta)
         assert (await refused(operation, InvalidParameter)).startswith("invalid header")
+        searched = api.image_search("localhost:1/x", x_meta=meta)
+        assert (await refused(searched, InvalidParameter)).startswith("invalid header")
 
 
 async def test_what_is_refused(backend: Backend, registry: Registry) -> None:

@@ -57,6 +57,15 @@ async def test_a_name_may_be_given_and_more_results_than_wanted_are_dropped(
     assert script.seen[0].headers["Authorization"] == "Basic dTpw"
 
 
+async def test_the_index_is_told_what_the_caller_wants_it_told(script: FaultProxy) -> None:
+    script.faults = [_results()]
+    told = {"X-Meta-Build": "7", "X-Docker-Token": "no"}
+    async with _hub(script) as client:
+        await search(client, "busy", headers=told)
+    headers = script.seen[0].headers
+    assert (headers["X-Meta-Build"], headers["X-Docker-Token"]) == ("7", "true")
+
+
 @pytest.mark.parametrize("limit", [0, 101, -1])
 async def test_a_limit_is_a_number_up_to_a_hundred(script: FaultProxy, limit: int) -> None:
     async with _hub(script) as client:

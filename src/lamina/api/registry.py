@@ -68,6 +68,7 @@ class RegistryHandlers:
             limit=_limit(query.text("limit")),
             filters=query.filters(),
             x_registry_auth=registry_auth(exchange),
+            x_meta=meta_headers(exchange),
         )
         exchange.reply_value(found)
 

@@ -336,10 +336,11 @@ class ImageCalls:
         limit: int = 25,
         filters: Filters | None = None,
         x_registry_auth: RegistryAuth = "",
+        x_meta: MetaHeaders | None = None,
     ) -> list[ImageSearchResponseItem]:
         """Find repositories in a registry."""
         params = {"term": term, "limit": str(limit), **_given(filters=encode_filters(filters))}
-        headers = auth_header(x_registry_auth)
+        headers = {**auth_header(x_registry_auth), **meta_headers(x_meta)}
         raw = await self._connection.fetch("GET", "/images/search", params, headers=headers)
         return replies.search_results(raw)
 

@@ -503,11 +503,17 @@ class Engine(ContainerOperations):
         limit: int = 25,
         filters: Filters | None = None,
         x_registry_auth: RegistryAuth = "",
+        x_meta: MetaHeaders | None = None,
     ) -> list[ImageSearchResponseItem]:
         """Find repositories in a registry."""
         registries = self._remotes.registries
         return await search_images(
-            registries, term=term, limit=limit, filters=filters, auth=x_registry_auth
+            registries,
+            term=term,
+            limit=limit,
+            filters=filters,
+            auth=x_registry_auth,
+            meta=x_meta,
         )
 
     async def image_tag(self, name: str, *, repo: str, tag: str = "") -> None:

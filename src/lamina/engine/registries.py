@@ -1,9 +1,9 @@
 """What is asked of registries without moving an image: search, login, distribution."""
 
-from lamina.engine.creating import parse_auth
+from lamina.engine.creating import headers_of, parse_auth
 from lamina.engine.filters import FilterSet
 from lamina.errors import InvalidFilter, LaminaError
-from lamina.image_api import Filters, RegistryAuth
+from lamina.image_api import Filters, MetaHeaders, RegistryAuth
 from lamina.models import (
     AuthenticateOK,
     DistributionDescriptor,
@@ -36,10 +36,11 @@ async def search_images(
     limit: int,
     filters: Filters | None,
     auth: RegistryAuth,
+    meta: MetaHeaders | None,
 ) -> list[ImageSearchResponseItem]:
     """Repositories for a term; `filters` are applied to what the registry found.
 
-    Raises InvalidParameter (term, limit), InvalidFilter, and what the registry refuses.
+    Raises InvalidParameter (term, limit, headers), InvalidFilter, and what the registry refuses.
     """
     checked = FilterSet.check(filters, _FILTERS)
     official = checked.boolean("is-official", default=False) if "is-official" in checked else None
@@ -47,7 +48,13 @@ async def search_images(
         checked.boolean("is-automated", default=False) if "is-automated" in checked else None
     )
     stars = _stars(checked)
-    found = await search(registries, term, limit=limit, credentials=parse_auth(auth))
+    found = await search(
+        registries,
+        term,
+        limit=limit,
+        credentials=parse_auth(auth),
+        headers=headers_of(meta),
+    )
     return [
         ImageSearchResponseItem(
             star_count=item.star_count,

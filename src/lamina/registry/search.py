@@ -5,6 +5,7 @@ serves. Private registries mostly do not; of them the names in ``/v2/_catalog`` 
 """
 
 import base64
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import msgspec
@@ -90,10 +91,12 @@ async def search(
     *,
     limit: int = DEFAULT_LIMIT,
     credentials: AuthConfig | None = None,
+    headers: Mapping[str, str] | None = None,
 ) -> list[Found]:
     """At most `limit` repositories for a term, in the index's order.
 
     Names out of a catalogue begin with the registry, so that they can be pulled as they stand.
+    `headers` (a caller's ``X-Meta-…``) go with every request.
     Raises InvalidParameter (term, limit), SearchFailed, CorruptData, ConnectionFailed,
     RegistryError.
     """
@@ -104,8 +107,11 @@ async def search(
         who = await client.credentials_for(DOCKER_HUB, credentials)
         index = URL(client.config.index)
         url = _query(index, term, limit)
-        return (await _ask_index(client.tools.transport, url, Tls(), who))[:limit]
-    sessions = await client.sessions(term.registry, credentials=credentials, mirrors=False)
+        found = await _ask_index(client.tools.transport, url, Tls(), who, headers or {})
+        return found[:limit]
+    sessions = await client.sessions(
+        term.registry, credentials=credentials, headers=headers, mirrors=False
+    )
     for session in sessions[:-1]:
         try:
             return await _search_registry(session, term, limit)
@@ -121,7 +127,11 @@ async def _search_registry(session: Session, term: Term, limit: int) -> list[Fou
     url = _query(session.endpoint.origin, term, limit)
     try:
         found = await _ask_index(
-            session.tools.transport, url, session.endpoint.tls, session.credentials
+            session.tools.transport,
+            url,
+            session.endpoint.tls,
+            session.credentials,
+            session.headers,
         )
         return found[:limit]
     except (SearchFailed, CorruptData) as error:
@@ -137,7 +147,9 @@ def _query(origin: URL, term: Term, limit: int) -> URL:
     return origin.joinpath("v1/search").with_query(q=term.text, n=str(limit))
 
 
-async def _ask_index(transport: Transport, url: URL, tls: Tls, who: AuthConfig) -> list[Found]:
+async def _ask_index(
+    transport: Transport, url: URL, tls: Tls, who: AuthConfig, headers: Mapping[str, str]
+) -> list[Found]:
     private: tuple[tuple[str, str], ...] = ()
     if who.username and who.password:
         pair = base64.b64encode(f"{who.username}:{who.password}".encode()).decode()
@@ -148,7 +160,7 @@ async def _ask_index(transport: Transport, url: URL, tls: Tls, who: AuthConfig) 
             url=url,
             tls=tls,
             plain_allowed=url.scheme == "http",
-            headers={"X-Docker-Token": "true"},
+            headers={**headers, "X-Docker-Token": "true"},
             private=private,
         )
     )

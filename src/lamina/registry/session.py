@@ -92,7 +92,7 @@ class Session:
         self.tools = tools
         self.endpoint = endpoint
         self.credentials = credentials
-        self._headers = dict(headers or {})
+        self.headers = dict(headers or {})
 
     @property
     def is_met(self) -> bool:
@@ -225,7 +225,7 @@ class Session:
         private = list(self.endpoint.headers) if is_ours else []
         if authorization is not None and is_ours:
             private.append(("Authorization", authorization))
-        given = {**self._headers, **(headers or {})}
+        given = {**self.headers, **(headers or {})}
         try:
             return await self.tools.transport.send(
                 Request(

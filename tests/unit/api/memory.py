@@ -331,8 +331,9 @@ class MemoryEngine(MemoryContainers):
         limit: int = 25,
         filters: Filters | None = None,
         x_registry_auth: RegistryAuth = "",
+        x_meta: MetaHeaders | None = None,
     ) -> list[ImageSearchResponseItem]:
-        self.calls.append(("image_search", (term, limit, filters, x_registry_auth)))
+        self.calls.append(("image_search", (term, limit, filters, x_registry_auth, x_meta)))
         return [ImageSearchResponseItem(name=term, star_count=3, is_official=True)]
 
     async def image_tag(self, name: str, *, repo: str, tag: str = "") -> None:

@@ -50,7 +50,7 @@ async def test_a_push_of_a_bad_name_is_an_http_error(wire: Wire) -> None:
 async def test_search(served: Served, wire: Wire) -> None:
     target = "/images/search?term=x&limit=7&filters=%7B%22stars%22%3A%5B%223%22%5D%7D"
     reply = await wire.ask("GET", target)
-    assert served.engine.calls == [("image_search", ("x", 7, {"stars": ["3"]}, ""))]
+    assert served.engine.calls == [("image_search", ("x", 7, {"stars": ["3"]}, "", {}))]
     assert reply.body == (
         b'[{"star_count":3,"is_official":true,"name":"x","is_automated":false,"description":""}]\n'
     )
@@ -58,7 +58,7 @@ async def test_search(served: Served, wire: Wire) -> None:
 
 async def test_search_without_a_limit(served: Served, wire: Wire) -> None:
     await wire.ask("GET", "/images/search?term=x")
-    assert served.engine.calls == [("image_search", ("x", 25, {}, ""))]
+    assert served.engine.calls == [("image_search", ("x", 25, {}, "", {}))]
 
 
 @pytest.mark.parametrize("limit", ["a", "1.5", "--1", "", "٣", "1" * 30])
