@@ -54,9 +54,10 @@ class BuildStep(msgspec.Struct, frozen=True, tag=True, kw_only=True):
     """A change of state of one step of a build.
 
     Steps of stages that are built side by side come as they happen, unlike the `StreamText` of the
-    same build, which keeps the order of the Dockerfile. `stage` is the stage's name or
-    ``stage-<index>``; `number` counts within the stage, from 1 for its FROM, up to `total`. `time`
-    is in unix nanoseconds. A step that was started and is not told of again was cancelled.
+    same build, which keeps the order of the Dockerfile; over HTTP all comes in that order. `stage`
+    is the stage's name or ``stage-<index>``; `number` and `total` are those of the text
+    (``Step 2/5``). `time` is in unix nanoseconds. A step that was started and is not told of again
+    was cancelled.
     """
 
     id: str

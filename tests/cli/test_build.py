@@ -228,13 +228,24 @@ def test_a_live_display_on_a_terminal(rooted: LaminaCli, directory: Path) -> Non
     status, printed, drawn = run(rooted, "build", "-t", "cli/live:1", str(directory))
     assert status == 0
     assert without_ids(printed) == ["Successfully built ", "Successfully tagged cli/live:1"]
-    assert "[builder 3/4] COPY . /src/" in drawn
+    assert "[builder 3/8] COPY . /src/" in drawn
     assert "8 steps, 0 from the cache" in drawn
     (directory / "Dockerfile").write_bytes(b"FROM busybox\nRUN echo why; exit 3\n")
     status, printed, drawn = run(rooted, "build", str(directory))
     assert (status, printed) == (3, "")
     assert drawn.endswith("returned a non-zero code: 3\r\n")
     assert "  why\r\n" in drawn
+
+
+def test_a_live_display_of_another_engine(
+    docker: DockerCli, lamina: LaminaCli, directory: Path
+) -> None:
+    ours = LaminaCli(lamina.home, {"DOCKER_HOST": docker.host})
+    status, printed, drawn = run(ours, "build", "--no-cache", "-t", "cli/live:2", str(directory))
+    assert status == 0
+    assert without_ids(printed) == ["Successfully built ", "Successfully tagged cli/live:2"]
+    assert "[builder 3/8] COPY . /src/" in drawn
+    assert "8 steps, 0 from the cache" in drawn
 
 
 def test_what_is_kept_is_pruned(rooted: LaminaCli) -> None:

@@ -1,5 +1,6 @@
 """Builds on two engines, and what of them must be equal: every message, every step's image."""
 
+import contextlib
 import io
 import json
 import re
@@ -12,7 +13,7 @@ import msgspec
 from lamina.errors import LaminaError
 from lamina.image_api import ImageApi
 from lamina.models import ImageInspect
-from lamina.progress import Aux, StreamText
+from lamina.progress import Aux, BuildOutput, BuildStep, StreamText
 from tests.conformance.engines import EngineApi, load, saved
 from tests.real.images import EPOCH, Entry, busybox_image, file, layer, tar_of
 
@@ -100,6 +101,21 @@ async def transcript(
     except LaminaError as error:
         return [*said, f"{getattr(error, 'code', 0)} {ids.hide(str(error))}"], ""
     return said, operation.result
+
+
+async def told_steps(api: ImageApi, dockerfile: str) -> list[list[str]]:
+    """What a build tells of each step for programs: itself, its states, and what it wrote."""
+    steps: dict[str, list[str]] = {}
+    order: dict[str, int] = {}
+    with contextlib.suppress(LaminaError):
+        async for event in api.image_build(input_stream=context(dockerfile)):
+            if isinstance(event, BuildStep):
+                title = f"[{event.stage} {event.number}/{event.total}] {event.text}"
+                steps.setdefault(event.id, [event.id, title]).append(event.state)
+                order[event.id] = event.number
+            elif isinstance(event, BuildOutput):
+                steps[event.step].append(f"{'!' if event.is_stderr else ''}{event.text}")
+    return [steps[id] for id in sorted(steps, key=order.__getitem__)]
 
 
 async def family(api: EngineApi, image_id: str, ids: Ids) -> list[dict[str, Any]]:

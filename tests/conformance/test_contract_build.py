@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from lamina.models import Ulimit
-from tests.conformance.builds import built, with_busybox
+from tests.conformance.builds import built, told_steps, with_busybox
 from tests.conformance.engines import Backend, EngineApi
 
 EVERY_SETTING = r"""
@@ -144,5 +144,27 @@ async def test_the_triggers_of_a_base(backend: Backend) -> None:
         base = "FROM busybox\nONBUILD ENV o=1\nONBUILD LABEL p=$o"
         first = await built(api, base, {"t": ["base"]})
         return first, await built(api, "FROM base\nENV after=$o")
+
+    await backend.agrees(scenario)
+
+
+STEPS = """
+ARG V=1
+FROM busybox AS Base
+ENV v=$V
+RUN echo out
+RUN echo why >&2
+FROM base
+COPY --from=base /bin/busybox /b
+RUN true
+"""
+
+
+async def test_steps_are_told_of(backend: Backend) -> None:
+    async def scenario(api: EngineApi) -> object:
+        await with_busybox(api)
+        told = [await told_steps(api, STEPS) for _ in range(2)]
+        assert [len(steps) for steps in told] == [7, 7]
+        return *told, await told_steps(api, f"{STEPS}RUN echo end; exit 3")
 
     await backend.agrees(scenario)

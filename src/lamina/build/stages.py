@@ -96,8 +96,8 @@ class Stages:
         number = planned.first_step
         await section.text(f"Step {number}/{total} : {planned.stage.origin.code}")
         await section.text("\n")
-        steps = StepTeller(planned, work.report, work.parts.resources.now)
-        async with steps.telling(0):
+        steps = StepTeller(planned, work.report, work.parts.resources.now, total=total)
+        async with steps.telling(0) as told:
             if planned.problem is not None:
                 raise planned.problem
             base = await self._base(planned, section)
@@ -109,6 +109,7 @@ class Stages:
             platform=planned.platform or work.platform,
             base=base,
         )
+        state.step_id = told.id
         builder = StageBuilder(planned, state)
         try:
             await builder.run_triggers()

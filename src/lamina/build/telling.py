@@ -20,7 +20,11 @@ class ToldStep:
 class StepTeller:
     """Tells when the steps of one stage begin and end."""
 
-    def __init__(self, planned: PlannedStage, report: Report, now: Callable[[], int]) -> None:
+    def __init__(
+        self, planned: PlannedStage, report: Report, now: Callable[[], int], *, total: int
+    ) -> None:
+        self._first = planned.first_step
+        self._total = total
         self._title = planned.stage.title
         self._texts = [planned.stage.origin.code, *(step.code for step in planned.steps)]
         self._report = report
@@ -47,8 +51,8 @@ class StepTeller:
         event = BuildStep(
             id=told.id,
             stage=self._title,
-            number=place + 1,
-            total=len(self._texts),
+            number=self._first + place,
+            total=self._total,
             text=self._texts[place],
             state=state,
             time=self._now(),

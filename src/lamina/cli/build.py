@@ -158,8 +158,7 @@ def command(
         from lamina.cli.build_progress import follow
         from lamina.cli.ssh_agents import agent_sources, running_agents
 
-        is_here = target.data_root is not None
-        wanted = divide(outputs(output), is_here=is_here)
+        wanted = divide(outputs(output), is_here=target.data_root is not None)
         sent = await sent_context(source, dockerfile)
         agents = running_agents(agent_sources(ssh, os.environ))
         async with target.open() as api, agents as sockets:
@@ -199,7 +198,6 @@ def command(
                 ),
                 progress,
                 quiet=quiet,
-                is_here=is_here,
                 to_stderr=wanted.takes_stdout,
             )
             await wanted.save(api, image_id)

@@ -32,7 +32,7 @@ class Step:
 
     @property
     def title(self) -> str:
-        """The step on one line, as BuildKit writes it: ``[builder 2/5] RUN make``."""
+        """The step on one line: ``[builder 2/5] RUN make``."""
         first = " ".join(self.text.split())
         return f"[{self.stage} {self.number}/{self.total}] {first}"
 
@@ -96,6 +96,11 @@ class Board:
     def failed(self) -> Step | None:
         """The step that failed, if one did."""
         return next((step for step in self.steps if step.state == "failed"), None)
+
+    @property
+    def total(self) -> int:
+        """How many steps there will be, as far as that is known."""
+        return max((step.total for step in self.steps), default=0)
 
     def stages(self) -> dict[str, list[Step]]:
         """The steps by stage."""

@@ -70,9 +70,9 @@ class LiveDisplay:
         now = time.time_ns()
         steps = self._board.steps
         done = sum(step.state != "running" for step in steps)
-        total = sum(of_stage[0].total for of_stage in self._board.stages().values())
         size = shutil.get_terminal_size()
-        lines = [Text(f"Building {(now - self._begun) / 1e9:.1f}s ({done}/{total})", "bold")]
+        seconds = (now - self._begun) / 1e9
+        lines = [Text(f"Building {seconds:.1f}s ({done}/{self._board.total})", "bold")]
         body: list[Text] = []
         for step in steps:
             body.append(_line(step, now, size.columns))

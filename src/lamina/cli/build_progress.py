@@ -27,20 +27,17 @@ class _Display(Protocol):
     def close(self) -> None: ...
 
 
-async def follow(
-    operation: Operation[str], progress: str, *, quiet: bool, is_here: bool, to_stderr: bool
-) -> str:
+async def follow(operation: Operation[str], progress: str, *, quiet: bool, to_stderr: bool) -> str:
     """Run a build, showing its `progress` (auto, plain, json); the result is the image's ID.
 
-    Only an engine that `is_here` tells of steps that run side by side. `to_stderr`: stdout is for
-    something else.
+    `to_stderr`: stdout is for something else.
     """
     display: _Display
     if progress == "json":
         display = _Json(to_stderr=to_stderr)
     elif quiet:
         display = _Quiet()
-    elif progress == "auto" and is_here and sys.stderr.isatty():
+    elif progress == "auto" and sys.stderr.isatty():
         from lamina.cli.build_display import LiveDisplay
 
         display = LiveDisplay(to_stderr=to_stderr)

@@ -4,6 +4,7 @@ import base64
 import contextlib
 import os
 import re
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
 
 import aiohttp
@@ -12,8 +13,9 @@ import msgspec
 from lamina.api.messages import MessageReader
 from lamina.api.versions import ApiVersion
 from lamina.client import replies
+from lamina.client.build_steps import StepReader
 from lamina.client.connection import Connection, Parameters, image_path
-from lamina.errors import EngineError, InvalidParameter
+from lamina.errors import EngineError, InvalidParameter, LaminaError
 from lamina.image_api import Filters, MetaHeaders, RegistryAuth, RegistryConfig
 from lamina.models import (
     BuildPruneResponse,
@@ -138,11 +140,18 @@ class ImageCalls:
             if platform:
                 self._connection.require(ApiVersion(1, 32), "specify platform")
             image_id = ""
+            steps = StepReader(time.time_ns)
             stream = self._stream("/build", params, input_stream, headers=headers)
-            async with contextlib.aclosing(stream) as events:
-                async for event in events:
-                    await report(event)
-                    image_id = _built(event) or image_id
+            try:
+                async with contextlib.aclosing(stream) as events:
+                    async for event in events:
+                        for told in (*steps.read(event), event):
+                            await report(told)
+                        image_id = _built(event) or image_id
+            except LaminaError:
+                for told in steps.fail():
+                    await report(told)
+                raise
             if not image_id:
                 raise EngineError("the engine did not say which image it made")
             return image_id
