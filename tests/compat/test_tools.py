@@ -19,6 +19,7 @@ from tests.real.images import Image, busybox_image, sha256, small_image, tar_of
 from tests.real.lamina_daemon import LaminaDaemon
 from tests.real.programs import require, run
 from tests.real.tools import skopeo_copy
+from tests.unit.layers.trees import needs_root
 
 pytestmark = pytest.mark.usefixtures("emptied")
 
@@ -193,6 +194,24 @@ def test_podman_save_loads_here(
         told = described(lamina_daemon.socket, listed["Id"])
         assert told["RootFS"] == {"Type": "layers", "Layers": list(image.diff_ids)}
         send(lamina_daemon.socket, Ask("DELETE", f"/images/{listed['Id']}?force=1"))
+
+
+@needs_root
+def test_podman_copies_out_of_the_daemon_and_into_it(
+    lamina_daemon: LaminaDaemon, podman: list[str]
+) -> None:
+    image = small_image("podman's daemon")
+    load(lamina_daemon.socket, archive((image, ["out:1"])))
+    # It knows one place where a docker-daemon listens, whatever DOCKER_HOST says: podman is given
+    # a /run of its own, with the socket there.
+    script = 'mount -t tmpfs tmpfs /run && ln -s "$0" /run/docker.sock && exec "$@"'
+    there = ["unshare", "--mount", "sh", "-c", script, str(lamina_daemon.socket), *podman]
+    pulled = run([*there, "pull", "--quiet", "docker-daemon:out:1"]).strip()
+    assert f"sha256:{pulled}" == image.id
+    run([*there, "push", "--quiet", pulled, "docker-daemon:into:1"])
+    [into, out] = (described(lamina_daemon.socket, name) for name in ("into:1", "out:1"))
+    assert into == out
+    assert into["RepoTags"] == ["into:1", "out:1"]
 
 
 def test_a_layout_that_umoci_made(
