@@ -211,8 +211,24 @@ def test_outputs(rooted: LaminaCli, directory: Path, tmp_path: Path) -> None:
             assert "index.json" in tar.getnames()
     rooted("build", "-q", "-o", "type=image,name=cli/output:1", str(directory))
     assert rooted("images", "-q", "cli/output:1")
-    elsewhere = LaminaCli(rooted.home).run("build", "-o", str(out), str(directory))
-    assert elsewhere.stderr == "Error: output local needs --root: the engine is elsewhere\n"
+    unknown = rooted.run("build", "-o", f"type=local,dest={out},x=y", str(directory))
+    assert unknown.stderr.startswith("Error: unknown attribute")
+
+
+def test_outputs_of_another_engine(
+    docker: DockerCli, lamina: LaminaCli, directory: Path, tmp_path: Path
+) -> None:
+    ours = LaminaCli(lamina.home, {"DOCKER_HOST": docker.host})
+    out, archive = tmp_path / "out", tmp_path / "oci.tar"
+    options = ["-o", str(out), "-o", f"type=oci,dest={archive}"]
+    image_id = ours("build", "-q", *options, str(directory)).strip()
+    assert (out / "a").read_bytes() == b"a"
+    rooted = LaminaCli(lamina.home, {"LAMINA_ROOT": str(tmp_path / "root")})
+    rooted("load", "--quiet", "--input", str(archive))
+    assert rooted("images", "--quiet", "--no-trunc").strip() == image_id
+    answer = ours.run("build", "-o", "-", str(directory))
+    with tarfile.open(fileobj=io.BytesIO(answer.stdout)) as tar:
+        assert "a" in tar.getnames()
 
 
 def test_events_for_programs(rooted: LaminaCli, directory: Path) -> None:

@@ -42,7 +42,10 @@ LAYERS = {
     "links": ("COPY lf ld /links/", 1),
     "an owner": ("COPY --chown=3:4 d f /own/", 1),
     "an owner by name": ("COPY --chown=nobody:nogroup d/x /own/x", 1),
+    "an owner by any number": ("COPY --chown=+7:4294967294 f /own/", 1),
+    "half an owner": ("COPY --chown=-1:-5 d /own\nCOPY --chown=4294967295 d/y /own/y", 2),
     "a pattern": ("COPY d/* /glob/", 1),
+    "a pattern that matches nothing": ("COPY d*/ f ../f* d//x* d/./x* /glob/", 1),
     "patterns": ("COPY [fg]* [d-f] /glob/", 1),
     "archives": ("ADD a.tar a.tgz f /add/", 1),
     "an archive": ("ADD a.tar /add", 1),
@@ -73,10 +76,12 @@ COPY --from=one --chown=5 /o/l /q/l
 
 MISTAKES = {
     "nothing like it": "COPY nope* /x/",
+    "nothing but directories": "COPY */ /x/",
     "not there": "COPY f nope /x/",
     "not in the image": "COPY --from=busybox /nope /x",
     "several onto one": "COPY f d/x /x",
     "outside": "COPY ../f /x",
+    "a working directory that is a file": "COPY f /w\nWORKDIR /w",
     "a group that is not there": "COPY --chown=nobody d/x /x",
     "a user that is not there": "COPY --chown=nosuch d/x /x",
     "a stage that is not there": "COPY --from=4 a /x",

@@ -7,6 +7,7 @@ from stat import S_ISGID, S_ISUID, S_IXGRP
 
 from lamina.build.files import Files
 from lamina.build.modes import Chmod
+from lamina.build.owners import Owner
 from lamina.build.picking import Exclusion, Picked, below
 from lamina.errors import InvalidParameter, LaminaError
 from lamina.layers.footprint import WHITEOUT_PREFIX
@@ -38,10 +39,15 @@ class Addition:
 class CopyRules:
     """How what is copied is changed. `owner` None keeps owners as they are."""
 
-    owner: tuple[int, int] | None = (0, 0)
+    owner: Owner | None = (0, 0)
     chmod: Chmod | None = None
     exclusion: Exclusion | None = None
     parents: bool = False
+
+    def owner_of(self, uid: int, gid: int) -> tuple[int, int]:
+        """Whose something is that belonged to these."""
+        new_uid, new_gid = self.owner or (None, None)
+        return uid if new_uid is None else new_uid, gid if new_gid is None else new_gid
 
 
 class Additions:
@@ -106,7 +112,7 @@ class Additions:
         """Add a file with a content of its own."""
         self.directory(posixpath.dirname(path), rules)
         mode = 0o644 if rules.chmod is None else rules.chmod(0o644, False)  # noqa: FBT003
-        uid, gid = rules.owner or (0, 0)
+        uid, gid = rules.owner_of(0, 0)
         addition = Addition(
             type=EntryType.REGULAR,
             mode=mode,
@@ -138,7 +144,7 @@ class Additions:
                     " not a directory"
                 )
             if found is None:
-                uid, gid = rules.owner or (0, 0)
+                uid, gid = rules.owner_of(0, 0)
                 addition = Addition(
                     type=EntryType.DIRECTORY, mode=0o755, uid=uid, gid=gid, mtime_ns=self._now
                 )
@@ -213,7 +219,7 @@ class Additions:
     def _file(self, files: Files, found: Found, rules: CopyRules) -> Addition:
         entry = found.entry
         is_directory = entry.type is EntryType.DIRECTORY
-        uid, gid = rules.owner or (entry.uid, entry.gid)
+        uid, gid = rules.owner_of(entry.uid, entry.gid)
         mode = entry.mode
         if rules.owner is not None and entry.type in _WITH_DATA:
             mode = _when_owned(mode)

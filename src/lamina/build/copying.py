@@ -14,7 +14,7 @@ from lamina.build.copied_layer import store_additions
 from lamina.build.files import Contents, ContextFiles, Files
 from lamina.build.git import GitSource
 from lamina.build.modes import parse_mode
-from lamina.build.owners import parse_owner
+from lamina.build.owners import Owner, parse_owner
 from lamina.build.picking import Exclusion, Picked, below, hash_of, pick, whole, with_kept
 from lamina.build.remote import URL_SCHEMES, is_remote, remote_file, repository
 from lamina.content.threads import run_to_end
@@ -107,7 +107,10 @@ class Copier:
         if not isinstance(instruction, Add):
             if any(source.startswith(URL_SCHEMES) for source in instruction.sources):
                 raise LaminaError(f"{keyword} failed: source can't be a URL for {keyword}")
-            return await run_to_end(lambda: pick(files, instruction.sources, keyword, exclusion))
+            parents = isinstance(instruction, Copy) and instruction.parents
+            return await run_to_end(
+                lambda: pick(files, instruction.sources, keyword, exclusion, parents=parents)
+            )
         picked = [
             await self._fetched(instruction, source, stack, report)
             for source in instruction.sources
@@ -175,22 +178,15 @@ class Copier:
         self, path: str, base: Files, *, now: int, latest: int | None
     ) -> Layer | None:
         """The layer that makes a working directory; None if it is there. Raises LaminaError."""
-        check_path(path)
-        additions = Additions(base.view, now=now, latest=latest)
-        true = base.view.resolve(path)
-        found = base.view.get(true)
-        if base.view.is_below_a_file(true):
-            raise LaminaError(f"lstat {path}: not a directory")
-        if found is not None:
-            if not found.is_directory:
-                raise LaminaError(f"Cannot mkdir: {path} is not a directory")
+        if has_directory(path, base):
             return None
-        additions.directory(true, CopyRules())
+        additions = Additions(base.view, now=now, latest=latest)
+        additions.directory(base.view.resolve(path), CopyRules())
         return await store_additions(additions, self._coming, self._scratch)
 
     async def _rules(self, step: CopyStep, base: Files) -> CopyRules:
         instruction = step.instruction
-        owner: tuple[int, int] | None = (0, 0)
+        owner: Owner | None = (0, 0)
         if instruction.chown:
             texts = {path: await self._text(base, path) for path in ("etc/passwd", "etc/group")}
             owner = parse_owner(instruction.chown, texts.__getitem__)
@@ -236,6 +232,18 @@ class Copier:
         except CorruptData as error:
             raise LaminaError(f"failed to copy files: {error}") from error
         return ContextFiles(context)
+
+
+def has_directory(path: str, files: Files) -> bool:
+    """Whether a working directory is there. Raises LaminaError for one that cannot be."""
+    check_path(path)
+    true = files.view.resolve(path)
+    if files.view.is_below_a_file(true):
+        raise LaminaError(f"lstat {path}: not a directory")
+    found = files.view.get(true)
+    if found is not None and not found.is_directory:
+        raise LaminaError(f"Cannot mkdir: {path} is not a directory")
+    return found is not None
 
 
 def _check_destination(instruction: Transfer, count: int, *, parents: bool) -> None:

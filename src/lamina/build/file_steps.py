@@ -4,7 +4,7 @@ from contextlib import AsyncExitStack
 
 from msgspec.structs import replace
 
-from lamina.build.copying import CopyStep
+from lamina.build.copying import CopyStep, has_directory
 from lamina.build.files import Files
 from lamina.build.ledger import BuiltImage
 from lamina.build.state import StageState, unix_ns
@@ -17,15 +17,19 @@ from lamina.records.catalogue import Layer
 async def change_directory(state: StageState, instruction: ins.Workdir) -> None:
     """WORKDIR: the directory is made if it is not there."""
     state.editor.apply(instruction)
-    comment = f"#(nop) WORKDIR {state.editor.config.working_dir}"
+    path = state.editor.config.working_dir
+    below: list[Files] = []
+
+    async def check() -> None:
+        below.append(await state.tools.files_of(state.image))
+        has_directory(path, below[0])
 
     async def make(now: int) -> Layer | None:
-        base = await state.tools.files_of(state.image)
         return await state.tools.copier.working_directory(
-            state.editor.config.working_dir, base, now=now, latest=state.latest
+            path, below[0], now=now, latest=state.latest
         )
 
-    await state.commit((*state.editor.shell, comment), make)
+    await state.commit((*state.editor.shell, f"#(nop) WORKDIR {path}"), make, check=check)
 
 
 async def transfer(state: StageState, instruction: ins.Copy | ins.Add) -> None:

@@ -6,15 +6,22 @@ from typing import Final
 
 from lamina.errors import LaminaError
 
-_NUMBER: Final = re.compile(r"[0-9]{1,10}")
-_LARGEST: Final = (1 << 31) - 1
+_NUMBER: Final = re.compile(r"[+-]?[0-9]{1,30}", re.ASCII)
+_LARGEST: Final = (1 << 63) - 1
+_ID_BITS: Final = (1 << 32) - 1
+"""What the kernel takes of a number; all of them set, it changes nothing."""
+
+Owner = tuple[int | None, int | None]
+"""User and group ID; None leaves the one that there is."""
 
 Lookup = Callable[[str], str]
 """The text of a file of the image, empty if it is not there."""
 
 
-def parse_owner(text: str, look_up: Lookup) -> tuple[int, int]:
+def parse_owner(text: str, look_up: Lookup) -> Owner:
     """User and group ID of ``user[:group]``; without a group it is named as the user is.
+
+    Any number counts that Go's ``strconv.Atoi`` takes, so that ``-1`` is no change.
 
     Raises LaminaError, in dockerd's words, for names that the image does not know.
     """
@@ -30,9 +37,10 @@ def parse_owner(text: str, look_up: Lookup) -> tuple[int, int]:
     return uid, _id(group, "etc/group", "gid", "group", look_up)
 
 
-def _id(name: str, path: str, id_name: str, kind: str, look_up: Lookup) -> int:
-    if _NUMBER.fullmatch(name) and int(name) <= _LARGEST:
-        return int(name)
+def _id(name: str, path: str, id_name: str, kind: str, look_up: Lookup) -> int | None:
+    if _NUMBER.fullmatch(name) and -_LARGEST - 1 <= int(name) <= _LARGEST:
+        number = int(name) & _ID_BITS
+        return None if number == _ID_BITS else number
     for line in look_up(path).splitlines():
         fields = line.split(":")
         if len(fields) > 2 and fields[0] == name and _NUMBER.fullmatch(fields[2]):

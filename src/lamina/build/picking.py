@@ -65,14 +65,19 @@ class Exclusion:
 
 
 def pick(
-    files: Files, sources: Sequence[str], command: str, exclusion: Exclusion | None = None
+    files: Files,
+    sources: Sequence[str],
+    command: str,
+    exclusion: Exclusion | None = None,
+    *,
+    parents: bool = False,
 ) -> list[Picked]:
     """What the sources mean, in their order; a pattern may mean nothing, but not all of them.
 
-    Of those the excluded files are left out.
+    Of those the excluded files are left out. `parents`: a pattern may have a pivot.
     Raises LaminaError in dockerd's words; `command` is the instruction's name.
     """
-    picked = [one for source in sources for one in _pick(files, source, command)]
+    picked = [one for source in sources for one in _pick(files, source, command, parents=parents)]
     if not picked:
         raise LaminaError(f"{command} failed: no source files were specified")
     return [
@@ -89,7 +94,11 @@ def whole(files: Files) -> Picked:
     return Picked(files, "", "", found)
 
 
-def _pick(files: Files, source: str, command: str) -> Iterator[Picked]:
+def _pick(files: Files, source: str, command: str, *, parents: bool) -> Iterator[Picked]:
+    if not parents and _WILDCARD.search(source):
+        for path in _matching(files, source.removeprefix("/").removeprefix("./")):
+            yield _found(files, path, source, command, pivot="")
+        return
     before, dot, after = source.partition("/./")
     pivot = clean("/" + before).lstrip("/") if dot else ""
     written = f"{before}/{after}" if dot else source
@@ -128,10 +137,12 @@ def _forbidden(source: str, command: str) -> LaminaError:
 def _matching(files: Files, pattern: str) -> list[str]:
     """The paths that a pattern matches; as in Go, no wildcard crosses a slash or a link.
 
-    A broken pattern matches nothing.
+    A broken pattern matches nothing, nor does one that is not as paths are, such as ``*/``.
     """
     paths = [""]
     for component in pattern.split("/"):
+        if component in ("", ".", ".."):
+            return []
         is_pattern = _WILDCARD.search(component) is not None
         try:
             paths = [

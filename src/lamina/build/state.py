@@ -97,11 +97,16 @@ class StageState:
         return expand
 
     async def commit(
-        self, command: tuple[str, ...], make_layer: Callable[[int], Awaitable[Layer | None]]
+        self,
+        command: tuple[str, ...],
+        make_layer: Callable[[int], Awaitable[Layer | None]],
+        *,
+        check: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         """One step that dockerd makes in a container of its own.
 
-        `make_layer` is given the time of the step in unix nanoseconds.
+        `make_layer` is given the time of the step in unix nanoseconds; `check` raises what keeps
+        dockerd from making the container.
         """
         config = self.editor.config
         # A container's configuration is merged with its image's, which leaves a map where none was.
@@ -112,6 +117,8 @@ class StageState:
         created, container = self.moment(step)
         section, request = self.tools.section, self.tools.request
         check_settings(request.run)
+        if check is not None:
+            await check()
         await section.text(f" ---> Running in {container[:12]}\n")
 
         async def work() -> BuiltImage:

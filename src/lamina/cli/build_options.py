@@ -13,6 +13,12 @@ from lamina.models import ImageBuildOutput, Ulimit
 _SIZE: Final = re.compile(r"(\d+(?:\.\d+)?) ?([kmgtp]?)i?b?", re.IGNORECASE | re.ASCII)
 _POWERS: Final = {unit: 1024**power for power, unit in enumerate(("", "k", "m", "g", "t", "p"))}
 _ULIMIT: Final = re.compile(r"([a-z]+)=(-?\d+)(?::(-?\d+))?", re.ASCII)
+_ULIMITS: Final = frozenset(
+    {
+        *("core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile"),
+        *("nproc", "rss", "rtprio", "rttime", "sigpending", "stack"),
+    }
+)
 _MAX_SECRET: Final = 500 << 10
 _ARCHIVES: Final = frozenset({"oci", "tar"})
 """Outputs that go to stdout where nothing is said; ``docker`` is the engine's own images then."""
@@ -76,6 +82,8 @@ def ulimits(texts: Iterable[str]) -> list[Ulimit]:
         match = _ULIMIT.fullmatch(text)
         if match is None:
             raise InvalidParameter(f"invalid ulimit argument: {text}")
+        if match[1] not in _ULIMITS:
+            raise InvalidParameter(f"invalid ulimit type: {match[1]}")
         soft = int(match[2])
         hard = soft if match[3] is None else int(match[3])
         if hard != -1 and (soft > hard or soft == -1):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lamina.build.owners import parse_owner
+from lamina.build.owners import Owner, parse_owner
 from lamina.errors import LaminaError
 
 FILES = {
@@ -21,9 +21,12 @@ FILES = {
         ("bin:staff", (2, 50)),
         ("bin:7", (2, 7)),
         ("7:staff", (7, 50)),
+        ("+7:-2", (7, 4294967294)),
+        ("-1", (None, None)),
+        ("4294967295:4294967296", (None, 0)),
     ],
 )
-def test_owners(text: str, owner: tuple[int, int]) -> None:
+def test_owners(text: str, owner: Owner) -> None:
     assert parse_owner(text, FILES.__getitem__) == owner
 
 
@@ -34,9 +37,9 @@ def test_owners(text: str, owner: tuple[int, int]) -> None:
         ("bin:nogroup", "can't find gid for group nogroup: no such group: nogroup"),
         ("broken", "can't find uid for user broken"),
         ("odd", "can't find uid for user odd"),
-        ("-1", "can't find uid for user -1"),
         ("1:2:3", "invalid chown string format: 1:2:3"),
-        ("4294967296", "can't find uid for user"),
+        ("9223372036854775808", "can't find uid for user"),
+        ("1_0", "can't find uid for user 1_0"),
     ],
 )
 def test_who_is_not_there(text: str, missing: str) -> None:

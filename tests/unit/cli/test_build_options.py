@@ -65,7 +65,7 @@ def test_ulimits() -> None:
     ]
 
 
-@pytest.mark.parametrize("text", ["nofile", "nofile=", "nofile=2:1", "nofile=-1:5", "=1"])
+@pytest.mark.parametrize("text", ["nofile", "nofile=", "nofile=2:1", "nofile=-1:5", "=1", "nope=1"])
 def test_no_ulimits(text: str) -> None:
     with pytest.raises(InvalidParameter, match="ulimit"):
         ulimits([text])
