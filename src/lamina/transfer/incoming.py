@@ -45,6 +45,10 @@ class Incoming:
                 await writer.write(raw)
                 await writer.commit()
 
+    def expect(self, digests: Iterable[Digest]) -> None:
+        """Say that somebody else stores these blobs, which the lease protects, for this purpose."""
+        self._stored.update(digests)
+
     def recorded(self, digests: Iterable[Digest]) -> None:
         """Say that these blobs are in the records now."""
         self._stored.difference_update(digests)

@@ -162,6 +162,9 @@ class _Puller:
             }
             await incoming.store_documents(documents)
             held = await protect_layers(incoming.lease, manifest)
+            # A layer is recorded when it has come, but a cancelled one may just not be.
+            coming = {layer.digest for layer in manifest.layers} - held.keys()
+            incoming.expect(coming)
             is_known = config.digest in resources.records.catalogue.images
             if is_known and all(layer.digest in held for layer in manifest.layers):
                 layers = tuple(held[layer.digest] for layer in manifest.layers)
@@ -171,7 +174,7 @@ class _Puller:
             is_news = await resources.records.change(
                 lambda transaction: _record(transaction, reference, image, layers)
             )
-            incoming.recorded(documents)
+            incoming.recorded(documents.keys() | coming)
         return is_news
 
     def _compare_platforms(self, reference: Reference, manifest: Manifest) -> None:

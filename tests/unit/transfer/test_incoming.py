@@ -36,3 +36,15 @@ async def test_one_that_is_not_what_it_should_be(records: Records, tmp_path: Pat
         with pytest.raises(DigestMismatch):
             await coming.store_documents({**DOCUMENTS, Digest.of(b"x"): b"y"})
     assert look_at(tmp_path).blobs == frozenset()
+
+
+async def test_what_others_store_for_it(records: Records, tmp_path: Path) -> None:
+    store = LocalStore(tmp_path / "content")
+    digest = Digest.of(b"layer")
+    async with incoming(records, store) as coming:
+        await coming.lease.protect(digest)
+        coming.expect({digest})
+        async with store.ingest(expected=digest) as writer:
+            await writer.write(b"layer")
+            await writer.commit()
+    assert look_at(tmp_path).blobs == frozenset()
