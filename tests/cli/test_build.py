@@ -15,6 +15,9 @@ from pathlib import Path
 
 import pytest
 
+from lamina.engine import Engine
+from lamina.models import HostConfig
+from lamina.oci.containerconfig import ContainerConfig
 from tests.cli.conftest import LaminaCli
 from tests.cli.test_progress_bars import run
 from tests.real.docker_cli import DockerCli
@@ -273,6 +276,23 @@ def test_what_is_kept_is_pruned(rooted: LaminaCli) -> None:
     pruned = rooted("builder", "prune", "--all", stdin=b"y\n")
     assert "Deleted build cache objects:\n" in pruned
     assert re.search(r"Total reclaimed space: 1(\.\d+)?MB\n$", pruned)
+
+
+async def test_commit_without_a_daemon(rooted: LaminaCli) -> None:
+    async with Engine.open(Path(rooted.env["LAMINA_ROOT"])) as engine:
+        config = ContainerConfig(image="busybox", cmd=("sh", "-c", "echo made > /made"))
+        alone = HostConfig(network_mode="none")
+        made = await engine.container_create(config, host_config=alone, name="done")
+        await engine.container_start(made.id)
+        assert (await engine.container_wait(made.id)).status_code == 0
+    options = ["-m", "why", "-c", "ENV A=1", "done", "cli/committed:1"]
+    image_id = rooted("commit", *options).strip()
+    assert rooted("images", "--quiet", "--no-trunc", "cli/committed:1").strip() == image_id
+    assert rooted("cat", "cli/committed:1", "/made") == "made\n"
+    shown = "{{.Comment}} {{.Config.Env}} {{.Container}}"
+    assert rooted("inspect", "--format", shown, image_id) == f"why [PATH=/bin A=1] {made.id}\n"
+    missing = rooted.run("commit", "nosuch")
+    assert missing.stderr == "Error: No such container: nosuch\n"
 
 
 def test_commit_as_docker_does(docker: DockerCli, lamina: LaminaCli) -> None:

@@ -7,6 +7,7 @@ from tests.conformance.builds import Ids, Parameters, context, transcript
 from tests.conformance.engines import Backend, EngineApi, load
 from tests.real.images import Image, small_image
 from tests.real.registry import Registry
+from tests.registry.token_registry import PASSWORD, USER, token_registry
 
 _PROGRESS = re.compile(r"Downloading|Extracting|Waiting|Verifying")
 
@@ -44,5 +45,29 @@ async def test_a_base_that_is_not_there(backend: Backend, registry: Registry) ->
             assert not image_id
             said.append(lines)
         return said
+
+    await backend.agrees(scenario)
+
+
+async def test_a_base_that_needs_a_login(backend: Backend) -> None:
+    """The credentials come in the configuration of all registries that a client sends."""
+    right, wrong = ({"username": USER, "password": word} for word in (PASSWORD, "wrong"))
+
+    async def scenario(api: EngineApi) -> object:
+        async with token_registry() as (address, server):
+            name = f"{address}/private/base:1"
+            await load(api, small_image("behind a login"), name)
+            await api.image_push(name, x_registry_auth=right)
+            await api.image_delete(name, force=True)
+            server.asked.clear()
+            said = []
+            for config in ({}, {address: wrong}, {"other.example": right}, {address: right}):
+                body = context(f"FROM {name}\nENV a=b")
+                parameters = {"x_registry_config": config}
+                lines, _ = await transcript(api, body, Ids(), parameters)
+                said.append([line.replace(address, "REGISTRY") for line in lines])
+            assert said[-1][-1].startswith("Successfully built")
+            scopes = [query.get("scope") for _, query in server.asked]
+        return said, scopes
 
     await backend.agrees(scenario)

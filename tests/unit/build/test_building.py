@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import os
+import sys
 import tarfile
 from pathlib import Path
 
@@ -12,6 +14,8 @@ from lamina.errors import CommandFailed, InvalidParameter, LaminaError, NotFound
 from lamina.models import ImageBuildOutput
 from lamina.progress import BuildOutput, BuildStep, BuildWarning, StreamText
 from tests.real.images import file, symlink
+from tests.real.lamina_daemon import SOURCE
+from tests.unit.build.as_nobody import image_of
 from tests.unit.build.builds import begin, build, layers, said, steps
 from tests.unit.build.conftest import load_busybox
 from tests.unit.engine.root_files import look_at
@@ -71,6 +75,19 @@ async def test_the_same_twice_is_the_same_image(engine: Engine, tmp_path: Path) 
     assert image.created == "2023-11-14T22:13:20Z"
     times = [entry.mtime for one in await layers(engine, first) for entry in one.values()]
     assert max(times) == 1_700_000_000
+
+
+async def test_the_same_image_whoever_builds_it(tmp_path: Path) -> None:
+    here = SOURCE.parent
+    paths = f"{SOURCE}{os.pathsep}{here}"
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tests.unit.build.as_nobody"),
+        cwd=here,
+        env={**os.environ, "PYTHONPATH": paths},
+        stdout=asyncio.subprocess.PIPE,
+    )
+    printed, _ = await process.communicate()
+    assert printed.decode() == await image_of(tmp_path / "root")
 
 
 @pytest.mark.parametrize("epoch", ["x", "-1", "1e9", "9" * 13])
