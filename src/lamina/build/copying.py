@@ -15,7 +15,16 @@ from lamina.build.files import Contents, ContextFiles, Files
 from lamina.build.git import GitSource
 from lamina.build.modes import parse_mode
 from lamina.build.owners import Owner, parse_owner
-from lamina.build.picking import Exclusion, Picked, below, hash_of, pick, whole, with_kept
+from lamina.build.picking import (
+    Exclusion,
+    Picked,
+    below,
+    hash_of,
+    pick,
+    pick_exactly,
+    whole,
+    with_kept,
+)
 from lamina.build.remote import URL_SCHEMES, is_remote, remote_file, repository
 from lamina.content.threads import run_to_end
 from lamina.dockerfile.heredoc import Heredoc
@@ -87,12 +96,12 @@ class Copier:
     async def digest_of(self, files: Files, source: str) -> str:
         """The hash of a file or directory that a RUN mounts. Raises NotFound."""
         try:
-            picked = await run_to_end(lambda: pick(files, (source,), "RUN"))
+            picked = await run_to_end(lambda: pick_exactly(files, source))
         except LaminaError:
             raise NotFound(
                 f'failed to compute cache key: "{source}" not found in {files.name}'
             ) from None
-        return await self._digest(picked, (), None)
+        return await self._digest([picked], (), None)
 
     async def _pick(
         self,

@@ -87,6 +87,11 @@ def pick(
     ]
 
 
+def pick_exactly(files: Files, path: str) -> Picked:
+    """What is at a path, which is no pattern. Raises LaminaError."""
+    return _found(files, clean("/" + path).lstrip("/"), path, "RUN", pivot="")
+
+
 def whole(files: Files) -> Picked:
     """Everything there is."""
     found = files.view.get("")

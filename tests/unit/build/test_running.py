@@ -57,6 +57,13 @@ async def test_a_bind_counts_by_its_content(engine: Engine) -> None:
     assert "Using cache" not in await said(begin(engine, run, {**files, "d/f": "2"}))
 
 
+async def test_what_is_mounted_is_no_pattern(engine: Engine) -> None:
+    files = {"g[1]": "G", "g1": "no"}
+    assert await printed(engine, "RUN --mount=source=g[1],target=/g cat /g", files=files) == "G"
+    with pytest.raises(NotFound, match='"g\\*" not found'):
+        await build(engine, "FROM busybox\nRUN --mount=source=g*,target=/g cat /g", files)
+
+
 async def test_nothing_of_a_mount_is_in_the_layer(engine: Engine) -> None:
     dockerfile = (
         "FROM busybox\nRUN --mount=type=cache,target=/c --mount=type=tmpfs,target=/t"
