@@ -29,6 +29,8 @@ def ours(dockerd: Dockerd, lamina: LaminaCli) -> LaminaCli:
 
 @pytest.fixture
 def loaded(docker: DockerCli, sample: Path) -> Iterator[None]:
+    # Images of a moment ago that other tests have left would be older for the second who is asked.
+    remove_all(docker)
     docker("load", "--input", str(sample))
     yield
     remove_all(docker)
