@@ -286,9 +286,10 @@ def test_a_terminal(clis: Clis) -> None:
             terminal.wait_for(b"# ")
             terminal.type(b"test -t 0 && stty size\n")
             terminal.wait_for(b"20 70\r\n")
-            terminal.resize(30, 90, signal=signal.SIGWINCH)
-            terminal.type(b"until stty size | grep '30 90'; do sleep 0.05; done\n")
-            terminal.wait_for(b"\n30 90\r\n")
+            terminal.type(b"until stty size | grep '30 90'; do echo; sleep 0.05; done\n")
+            # The client begins to listen for new sizes some time after the prompt has come.
+            while terminal.wait_for(b"\n") != b"30 90\r\n":
+                terminal.resize(30, 90, signal=signal.SIGWINCH)
             terminal.type(b"exit 3\n")
             status, _ = terminal.wait()
         assert status == 3

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from lamina.container_api import Attachment, ContainerArchive, Output
-from lamina.errors import Conflict, ContainerNotFound, ExecNotFound, NotFound, StartFailed
+from lamina.errors import Conflict, ContainerNotFound, ExecNotFound, NotExecutable, NotFound
 from lamina.image_api import Filters
 from lamina.models import (
     ContainerChange,
@@ -188,7 +188,7 @@ class MemoryContainers:
     async def container_start(self, id: str) -> bool:
         self.called("start", id)
         if id == "bad":
-            raise StartFailed('exec: "x": executable file not found in $PATH: unknown', 127)
+            raise NotExecutable('exec: "x": executable file not found in $PATH: unknown', 127)
         return id == "idle"
 
     async def container_stop(self, id: str, *, signal: str = "", t: int | None = None) -> bool:
@@ -308,7 +308,7 @@ class MemoryContainers:
         self.calls.append(("exec_start", (id, detach, tty, console_size)))
         config = self._exec(id)
         if config.cmd == ("missing",):
-            raise StartFailed('exec: "missing": executable file not found in $PATH: unknown', 127)
+            raise NotExecutable('exec: "missing": executable file not found in $PATH: unknown', 127)
         program = self.programs.setdefault(id, Program(tty=tty))
         if detach:
             program.end()
