@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from lamina.oci.platform import host
 from tests.compat.conftest import Clis
 from tests.conformance.builds import Ids
 from tests.conformance.wire import load
@@ -49,6 +50,12 @@ RUNS = {
     "quiet": ("-q",),
     "no cache": ("--no-cache", "--rm=false"),
     "arguments": ("--build-arg", "version=2", "--build-arg", "nope=1"),
+    "limits and more": (
+        *("--memory", "64m", "--memory-swap", "-1", "--shm-size", "1m", "--cpu-shares", "512"),
+        *("--cpu-period", "50000", "--cpu-quota", "25000", "--cpuset-cpus", "0"),
+        *("--network", "none", "--add-host", "a.b:1.2.3.4", "--ulimit", "nofile=99"),
+        *("--cache-from", "busybox", "--platform", str(host()), "--force-rm"),
+    ),
     "no base": ("--build-arg", "base="),
     "no target": ("--target", "nope"),
     "no Dockerfile": ("-f", "nope"),
