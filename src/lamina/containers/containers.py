@@ -157,9 +157,10 @@ class Containers:
             yield mounted
         finally:
             live.rootfs_users -= 1
-            await self.records.finish(self._unmount_unused(container, live))
+            await self.records.finish(self.unmount_unused(container, live))
 
-    async def _unmount_unused(self, container: Container, live: Live) -> None:
+    async def unmount_unused(self, container: Container, live: Live) -> None:
+        """Unmount its root filesystem, unless it runs or somebody looks into its files."""
         async with live.lock:
             known = self.records.catalogue.containers.get(container.id)
             if not live.rootfs_users and (known is None or not known.has_process):

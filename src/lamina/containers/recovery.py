@@ -18,15 +18,22 @@ __all__ = ["close_containers", "recover_containers", "start_wanted"]
 async def recover_containers(containers: Containers) -> None:
     """Sweep what processes that were killed have left, and record how their containers ended.
 
-    Those that are removed when they end are removed.
+    Those that are removed when they end are removed. One process at a time does it: another would
+    bring to rest what has been started again since. Nobody who has just opened the root has got
+    further than here, so that who lives now is all who works in it.
     """
+    async with containers.records.recovering():
+        await _recover(containers)
+
+
+async def _recover(containers: Containers) -> None:
     records = containers.records
     ended = await containers.workshop.sweep(
         wanted=lambda: {container.snapshot for container in records.catalogue.containers.values()}
     )
     await containers.sweep_places()
     living = records.living()
-    mounted = await containers.workshop.has_mounts()
+    mounted = living == {records.process} and await containers.workshop.has_mounts()
     for container in list(records.catalogue.containers.values()):
         if container.process in living:
             continue
@@ -34,8 +41,7 @@ async def recover_containers(containers: Containers) -> None:
             await _lay_to_rest(containers, container, ended.get(container.id))
         elif mounted:
             # Somebody was killed while it looked into the files of one that does not run.
-            snapshots = await containers.workshop.snapshots()
-            await snapshots.unmount(container.snapshot)
+            await containers.unmount_unused(container, containers.live(container))
     used = containers.used_volumes()
     await asyncio.to_thread(lambda: containers.volumes.sweep(used=used, living=living))
 

@@ -4,10 +4,16 @@ Each process that opens a root holds a lock on a file of its own. The kernel dro
 process ends, however it ends; a process ID could be reused, or belong to another PID namespace.
 """
 
+import asyncio
 import fcntl
 import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Final
 from uuid import uuid4
+
+_INTERVAL: Final = 0.02
 
 
 class Presence:
@@ -28,6 +34,17 @@ class Presence:
         """Leave: the mark and its lock go."""
         self._path.unlink(missing_ok=True)
         os.close(self._file)
+
+    @asynccontextmanager
+    async def recovering(self) -> AsyncIterator[None]:
+        """One process at a time is here, and removes what others have left that were killed."""
+        file = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            while not _lock_now(file):  # noqa: ASYNC110 - other processes set no event
+                await asyncio.sleep(_INTERVAL)
+            yield
+        finally:
+            os.close(file)
 
     def forget_dead(self) -> frozenset[str]:
         """Remove the marks of processes that have ended without `close`; returns their IDs."""
@@ -53,10 +70,15 @@ def _is_abandoned(path: Path) -> bool:
     except FileNotFoundError:
         return False
     try:
+        return _lock_now(file)
+    finally:
+        os.close(file)
+
+
+def _lock_now(file: int) -> bool:
+    """Lock an open file for us alone; False if another has it."""
+    try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
-    else:
-        return True
-    finally:
-        os.close(file)
+    return True

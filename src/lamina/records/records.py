@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any, Self, TypeVar
 from uuid import uuid4
@@ -132,6 +132,10 @@ class Records:
     def living(self) -> frozenset[str]:
         """The names of the processes that use the root now, this one among them."""
         return self._presence.living()
+
+    def recovering(self) -> AbstractAsyncContextManager[None]:
+        """One process at a time is here, and removes what others have left that were killed."""
+        return self._presence.recovering()
 
     @property
     def catalogue(self) -> Catalogue:

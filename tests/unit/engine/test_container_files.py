@@ -11,6 +11,7 @@ from lamina.engine import Engine
 from lamina.errors import Conflict, ContainerNotFound, Forbidden, InvalidParameter, NotFound
 from lamina.models import HostConfig, PathStat
 from lamina.oci.containerconfig import ContainerConfig
+from lamina.snapshots.mounting import mounts_below
 from tests.unit.engine.sources import members
 from tests.unit.engine.test_containers import create, docker, logs, run
 from tests.unit.layers.archives import DIRECTORY, FILE, LINK, SYMLINK, Entry, archive
@@ -135,6 +136,19 @@ async def test_the_whole_comes_out(docker: Engine, container: str) -> None:
         found = members(b"".join([piece async for piece in archive]))
     assert {"bin/busybox", "d/f", "etc/passwd", ".dockerenv", "proc"} <= found.keys()
     assert not any(name.startswith("proc/") for name in found)
+
+
+async def test_others_may_come_while_files_are_read(
+    docker: Engine, container: str, root: Path
+) -> None:
+    async with docker.container_export(container) as exported:
+        stream = aiter(exported)
+        pieces = [await anext(stream)]
+        mounted = mounts_below(root)
+        async with Engine.open(root):
+            assert mounts_below(root) == mounted
+        pieces += [piece async for piece in stream]
+    assert "bin/busybox" in members(b"".join(pieces))
 
 
 async def test_owners_are_the_containers_user(docker: Engine) -> None:

@@ -1,5 +1,6 @@
 """Several processes on one root, and what is left of those that were killed."""
 
+import asyncio
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -7,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from lamina.oci.digest import Digest
+from lamina.records.records import Records
 from tests.unit.engine.root_files import look_at
 from tests.unit.records.records_in import digest, put_blob, records_in
 
@@ -69,6 +71,19 @@ async def test_a_process_that_was_there_before_notices_too(tmp_path: Path) -> No
         await records.sweep(frozenset((Digest.of(b"another"),)))
         look_at(root).check_tidy()
         assert look_at(root).blobs == frozenset()
+
+
+async def test_one_at_a_time_removes_what_others_have_left(tmp_path: Path) -> None:
+    async def recover(records: Records) -> None:
+        async with records.recovering():
+            pass
+
+    async with records_in(tmp_path / "root") as one, records_in(tmp_path / "root") as other:
+        async with one.recovering():
+            waiting = asyncio.create_task(recover(other))
+            done, _ = await asyncio.wait({waiting}, timeout=0.1)
+            assert not done
+        await waiting
 
 
 async def test_processes_that_start_at_once_on_a_new_root(tmp_path: Path) -> None:
