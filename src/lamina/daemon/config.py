@@ -74,7 +74,7 @@ from typing import Any, Literal
 
 from lamina.api.access_log import LogFormat
 from lamina.api.listening import TlsFiles
-from lamina.engine.default_root import default_root
+from lamina.default_root import default_root
 from lamina.errors import InvalidParameter
 from lamina.snapshots.choice import DRIVERS
 

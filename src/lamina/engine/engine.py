@@ -19,12 +19,12 @@ from lamina.containers.containers import Containers, Parts
 from lamina.containers.recovery import close_containers, recover_containers
 from lamina.containers.running import process_of
 from lamina.content.local import LocalStore
+from lamina.default_root import default_root
 from lamina.engine.build_pruning import build_cache, prune_build_cache, tell_pruned
 from lamina.engine.building import BuildParameters, build_operation
 from lamina.engine.committing import Commit, commit_container
 from lamina.engine.container_operations import ContainerOperations
 from lamina.engine.creating import import_tarball, pull_image
-from lamina.engine.default_root import default_root
 from lamina.engine.deletion import Deletion
 from lamina.engine.image_files import ImageTree, open_image
 from lamina.engine.inspecting import image_history, inspect_image

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from lamina.engine.default_root import default_root
+from lamina.default_root import default_root
 
 
 def test_root_has_the_system_s() -> None:
