@@ -188,6 +188,7 @@ class CacheMounts:
                 os.chown(data, wish.uid, wish.gid)
             data.chmod(wish.mode)
             exclusive = is_to_be_filled or wish.sharing is not Sharing.SHARED
+            (place / "lock").touch(mode=0o600)
             lock = self._lock(cache_id, exclusive=exclusive)
             now = self._now()
             record = CacheRecord(
@@ -224,16 +225,23 @@ class CacheMounts:
             return
         with self._making():
             self._remove_half_made()
-            for path in self.directory.glob(f"*/*{_FRESH}"):
-                lock = self._lock(path.parent.name, exclusive=True)
+            for cache_id, _ in self._records():
+                if not self._unfinished(cache_id):
+                    continue
+                lock = self._lock(cache_id, exclusive=True)
                 if lock is not None:
-                    path.unlink(missing_ok=True)
+                    for path in self._unfinished(cache_id):
+                        path.unlink()
                     os.close(lock)
 
     def _remove_half_made(self) -> None:
         """Remove what a maker or remover left that was killed; the caller keeps makers away."""
         for entry in list(os.scandir(self.directory)):
             if not entry.is_dir(follow_symlinks=False) or self._is_whole(entry.name):
+                continue
+            if not Path(entry.path, "lock").exists():
+                # It was being made, or all but removed; who is at that does not mind.
+                shutil.rmtree(entry.path, ignore_errors=True)
                 continue
             lock = self._lock(entry.name, exclusive=True)
             if lock is not None:
@@ -248,18 +256,32 @@ class CacheMounts:
         except (OSError, msgspec.DecodeError):
             return False
 
+    def _unfinished(self, cache_id: str) -> list[Path]:
+        """Records that are being written, or were by who was killed."""
+        try:
+            return [path for path in (self.directory / cache_id).iterdir() if path.suffix == _FRESH]
+        except FileNotFoundError:
+            return []
+
     def _discard(self, cache_id: str) -> None:
         """Remove a cache that the caller holds alone."""
         place = self.directory / cache_id
         # Without a record it is no cache any more, whatever becomes of the rest.
         (place / "record.json").unlink(missing_ok=True)
-        shutil.rmtree(place)
+        with contextlib.suppress(FileNotFoundError):
+            shutil.rmtree(place / "data")
+        for path in self._unfinished(cache_id):
+            path.unlink()
+        # As long as there is anything that takes time, nobody else shall come to remove it.
+        (place / "lock").unlink(missing_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            place.rmdir()
 
     def _lock(self, cache_id: str, *, exclusive: bool) -> int | None:
         """A descriptor that holds the cache; None if another holds it, or it is gone."""
         path = self.directory / cache_id / "lock"
         try:
-            descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+            descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         except OSError:
             return None
         kind = fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH

@@ -169,6 +169,9 @@ class Workshop:
             await snapshots.sweep(
                 keep=lambda key: key.partition("-")[0] in self._records.living() or key in wanted()
             )
+            if living == {self._records.process}:
+                # Nobody else can be about to use a tree that neither image nor snapshot needs yet.
+                await self.forget_trees()
         return ended
 
     def _found(self) -> list[Path]:

@@ -143,6 +143,31 @@ async def test_nobody_sees_one_that_is_being_filled(caches: CacheMounts) -> None
     assert [entry.in_use for entry in await caches.entries()] == [False]
 
 
+async def test_caches_may_go_while_others_come(caches: CacheMounts) -> None:
+    async def fill(path: Path) -> None:
+        for number in range(50):
+            (path / f"{number}").write_bytes(b"1")
+
+    async def use(of: CacheMounts, name: str) -> None:
+        for _ in range(20):
+            async with of.held(wish(name), fill) as path:
+                assert len(list(path.iterdir())) == 50
+
+    async def remove(of: CacheMounts) -> None:
+        while not users.done():
+            for entry in await of.entries():
+                await of.remove(entry.id)
+            await of.sweep()
+
+    others = CacheMounts(caches.directory, now=lambda: 1)
+    users = asyncio.gather(*(use(of, name) for of in (caches, others) for name in "ab"))
+    await asyncio.gather(users, remove(caches), remove(others))
+    await remove(caches)
+    for entry in await caches.entries():
+        await caches.remove(entry.id)
+    assert [path.name for path in caches.directory.iterdir()] == ["lock"]
+
+
 async def test_what_killed_processes_left_goes_with_the_next_one(caches: CacheMounts) -> None:
     async with caches.held(wish()) as path:
         (path / "x").write_bytes(b"12345")
@@ -153,6 +178,7 @@ async def test_what_killed_processes_left_goes_with_the_next_one(caches: CacheMo
         (half / "data").mkdir(parents=True)
         unfilled = caches.directory / "unfilled"
         (unfilled / "data").mkdir(parents=True)
+        (unfilled / "lock").touch()
         record = CacheRecord(name="b", description="", created=1, last_used=1, filled=False)
         (unfilled / "record.json").write_bytes(msgspec.json.encode(record))
         (caches.directory / whole.id / "0.tmp").write_bytes(b"{")

@@ -61,6 +61,17 @@ async def test_what_others_are_at_stays_and_what_nobody_is_at_goes(
     await second.close()
 
 
+async def test_the_trees_of_who_was_killed_go_too(tmp_path: Path, records: Records) -> None:
+    killed = workshop(tmp_path, records)
+    await killed.create("dead-1", [Layers().of(("file", FILE, b"1"))])
+    await killed.close()
+    after = workshop(tmp_path, records)
+    await after.sweep()
+    snapshots = await after.snapshots()
+    assert (await snapshots.keys(), await snapshots.trees()) == ([], [])
+    await after.close()
+
+
 async def test_a_command_in_a_layer(tmp_path: Path, records: Records, busybox: LayerSource) -> None:
     shop = workshop(tmp_path, records)
     key = shop.key()
