@@ -1,6 +1,7 @@
 """Removing what the runtimes of killed processes have left: processes, mounts, control groups."""
 
 import asyncio
+import errno
 import fcntl
 import json
 import os
@@ -136,10 +137,30 @@ def _end_cgroup(place: Path, path: str) -> None:
 
 
 def discard(directory: Path, name: str) -> None:
-    """Remove what is in a directory under a name, with all below it, if it is there."""
-    with suppress(FileNotFoundError):
+    """Remove what is in a directory under a name, with all below it, if it is there.
+
+    A command that was started in it may still make things there, or its starter remove them.
+    """
+    try:
         fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            remove(name, within=fd)
-        finally:
-            os.close(fd)
+    except FileNotFoundError:
+        return
+    deadline = time.monotonic() + _KILL_SECONDS
+    try:
+        while not _is_removed(name, fd, last=time.monotonic() > deadline):
+            time.sleep(_INTERVAL)
+    finally:
+        os.close(fd)
+
+
+def _is_removed(name: str, within: int, *, last: bool) -> bool:
+    """Remove something; False if others were at it, but an OSError the `last` time."""
+    try:
+        remove(name, within=within)
+    except FileNotFoundError:
+        return name not in os.listdir(within)
+    except OSError as error:
+        if last or error.errno != errno.ENOTEMPTY:
+            raise
+        return False
+    return True

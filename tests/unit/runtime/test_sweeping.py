@@ -2,9 +2,10 @@ import asyncio
 import os
 import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 
-from lamina.runtime.sweeping import sweep_runtimes
+from lamina.runtime.sweeping import discard, sweep_runtimes
 from tests.unit.layers.trees import needs_root
 from tests.unit.runtime.directory import names
 
@@ -67,6 +68,25 @@ async def test_nothing_is_left_of_a_killed_engine(tmp_path: Path, rootfs: Path) 
         assert names(parent) == []
         assert not any(is_running(pid) for pid in pids)
         assert cgroups(f"left-{name}-") == []
+
+
+async def test_what_others_are_at_is_removed_too(tmp_path: Path) -> None:
+    place = tmp_path / "bundle" / "command"
+    place.mkdir(parents=True)
+
+    def make() -> None:
+        with suppress(FileNotFoundError):
+            for number in range(20_000):
+                (place / str(number)).touch()
+
+    def clean() -> None:
+        with suppress(FileNotFoundError):
+            for path in place.iterdir():
+                path.unlink(missing_ok=True)
+
+    discarding = asyncio.to_thread(discard, tmp_path, "bundle")
+    await asyncio.gather(asyncio.to_thread(make), asyncio.to_thread(clean), discarding)
+    assert names(tmp_path) == []
 
 
 async def test_others_are_left_alone(tmp_path: Path) -> None:
