@@ -127,31 +127,37 @@ class CacheMounts:
             return taken
 
         try:
-            # Who has it may be another process, which has no way to tell us.
-            while (taken := await run_to_end(take)) is None:  # noqa: ASYNC110
-                await asyncio.sleep(_POLL)
-            if taken.is_new and fill is not None:
-                await self._fill(taken, wish, fill)
+            while True:
+                # Who has it may be another process, which has no way to tell us.
+                while (taken := await run_to_end(take)) is None:  # noqa: ASYNC110
+                    await asyncio.sleep(_POLL)
+                if not taken.is_new or fill is None:
+                    break
+                await self._fill(taken, fill)
+                if wish.sharing is not Sharing.SHARED:
+                    break
+                # To be shared, it is taken like any other: a lock that becomes a shared one is
+                # nobody's for a moment, in which what it guards may be removed.
+                with_taken.pop_all()
+                os.close(taken.lock)
             yield taken.data
         finally:
             await run_to_end(with_taken.close)
 
-    async def _fill(self, taken: "_Taken", wish: CacheWish, fill: Fill) -> None:
+    async def _fill(self, taken: "_Taken", fill: Fill) -> None:
         try:
             await fill(taken.data)
         except BaseException:
             # Half of what it should hold is worse than nothing.
             await run_to_end(lambda: self._discard(taken.id))
             raise
-        await run_to_end(lambda: self._keep(taken, wish))
+        await run_to_end(lambda: self._keep(taken))
 
-    def _keep(self, taken: "_Taken", wish: CacheWish) -> None:
-        """Say that a cache is filled, and let others have it too if it is to be shared."""
+    def _keep(self, taken: "_Taken") -> None:
+        """Say that a cache is filled."""
         record = self._read(taken.id)
         record.filled = True
         self._write(taken.id, record)
-        if wish.sharing is Sharing.SHARED:
-            fcntl.flock(taken.lock, fcntl.LOCK_SH)
 
     def _take(self, wish: CacheWish, *, is_to_be_filled: bool) -> "_Taken | None":
         """Lock the cache that is wanted, or a new one; None if it is to be waited for."""
