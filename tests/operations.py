@@ -58,6 +58,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
             "input_stream",
         ),
         defaults={
+            "dockerfile": "Dockerfile",
             "q": False,
             "nocache": False,
             "rm": True,

@@ -91,7 +91,7 @@ class ImageApi(Protocol):
     def image_build(
         self,
         *,
-        dockerfile: str = "",
+        dockerfile: str = "Dockerfile",
         t: Sequence[str] = (),
         extrahosts: Sequence[str] = (),
         remote: str = "",

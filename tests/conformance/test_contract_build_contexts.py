@@ -100,6 +100,8 @@ SOURCES: Mapping[str, tuple[Sequence[Entry], str]] = {
 
 DOCKERFILES: Mapping[str, tuple[Sequence[Entry], str]] = {
     "a usual one in small letters": ((file("dockerfile", FROM),), ""),
+    "the usual one, in small letters": ((file("dockerfile", FROM),), "Dockerfile"),
+    "another one in small letters": ((file("other", FROM),), "Other"),
     "both": ((file("dockerfile", "FROM nothing"), file("Dockerfile", FROM)), ""),
     "somewhere else": ((file("d/x", FROM),), "d/x"),
     "a link": ((file("d/x", FROM), symlink("Dockerfile", "d/x")), "Dockerfile"),

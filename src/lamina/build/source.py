@@ -12,12 +12,12 @@ _USUAL = ("Dockerfile", "dockerfile")
 
 
 def read_dockerfile(context: BuildContext, path: str) -> tuple[Dockerfile, IgnorePatterns | None]:
-    """The Dockerfile at `path` in the context, or under one of its usual names; what it ignores.
+    """The Dockerfile at `path` in the context, the usual one in small letters too; what it ignores.
 
     A ``<Dockerfile>.dockerignore`` beside it goes before the context's ``.dockerignore``. Raises
     LaminaError where there is none, InvalidParameter for one that is no Dockerfile.
     """
-    names = (path,) if path else _USUAL
+    names = (path,) if path not in {"", _USUAL[0]} else _USUAL
     view = FileView([context.index])
     for name in names:
         inside = clean("/" + name).lstrip("/") if not name.startswith("..") else ""

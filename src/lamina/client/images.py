@@ -62,7 +62,7 @@ class ImageCalls:
     def image_build(
         self,
         *,
-        dockerfile: str = "",
+        dockerfile: str = "Dockerfile",
         t: Sequence[str] = (),
         extrahosts: Sequence[str] = (),
         remote: str = "",

@@ -247,7 +247,7 @@ class Engine(ContainerOperations):
     def image_build(
         self,
         *,
-        dockerfile: str = "",
+        dockerfile: str = "Dockerfile",
         t: Sequence[str] = (),
         extrahosts: Sequence[str] = (),
         remote: str = "",
