@@ -2,4 +2,4 @@
 
 import pytest
 
-pytest.register_assert_rewrite("tests.crash.wholeness")
+pytest.register_assert_rewrite("tests.crash.remains", "tests.crash.wholeness")
