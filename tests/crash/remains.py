@@ -1,5 +1,6 @@
 """What containers leave that were killed with their engine: nothing but what is recorded."""
 
+import fcntl
 from pathlib import Path
 
 from lamina.engine import Engine
@@ -10,6 +11,16 @@ def monitors_of(pid: int) -> list[int]:
     """The monitors among the children of a process; there may be an OCI runtime at work too."""
     text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
     return [int(child) for child in text.split() if b"lamina.runtime.monitor" in words_of(child)]
+
+
+def wait_until_gone(root: Path) -> None:
+    """Wait until killed processes use a root no more.
+
+    What one was just starting shares its lock for a moment, until it is a program of its own.
+    """
+    for mark in (root / "processes").iterdir():
+        with mark.open() as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
 
 
 def words_of(pid: str) -> list[bytes]:

@@ -28,6 +28,7 @@ from tests.crash.remains import (
     monitors_of,
     names,
     processes_with,
+    wait_until_gone,
 )
 from tests.crash.wholeness import assert_all_can_go, assert_whole
 from tests.real.archives import docker_archive
@@ -169,6 +170,7 @@ async def test_a_killed_library_process(tmp_path: Path, bases: Registry) -> None
             process.kill()
             if seed % 2:
                 end_monitors(monitors)
+        await asyncio.to_thread(wait_until_gone, root)
         async with Engine.open(root) as engine:
             assert processes_with(mark, but=WORKLOAD) == []
             assert secrets_in_memory(mark) == []
@@ -204,6 +206,7 @@ async def test_a_killed_daemon(daemon: LaminaDaemon, tmp_path: Path, bases: Regi
                 end_monitors(monitors)
             ends = await asyncio.gather(*workers, return_exceptions=True)
             assert all(isinstance(end, LaminaError) for end in ends), ends
+        await asyncio.to_thread(wait_until_gone, daemon.root)
         daemon.start()
         assert processes_with(mark) == []
         async with Engine.open(daemon.root) as engine:

@@ -18,6 +18,7 @@ from tests.crash.remains import (
     monitors_of,
     processes_with,
     traces,
+    wait_until_gone,
 )
 from tests.real.lamina_daemon import SOURCE
 from tests.unit.layers.trees import needs_root
@@ -62,6 +63,7 @@ async def test_nothing_is_left_of_killed_containers(tmp_path: Path) -> None:
                 # The monitor too, as when all that a service runs is killed.
                 for monitor in monitors:
                     os.kill(monitor, signal.SIGKILL)
+        await asyncio.to_thread(wait_until_gone, root)
         async with Engine.open(root) as engine:
             assert processes_with(mark, but=WORKLOAD) == []
             await assert_nothing_is_left(engine, root, seen)

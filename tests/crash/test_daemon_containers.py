@@ -23,6 +23,7 @@ from tests.crash.remains import (
     assert_nothing_is_left,
     monitors_of,
     processes_with,
+    wait_until_gone,
 )
 from tests.real.archives import docker_archive
 from tests.real.images import busybox_image, tar_of
@@ -134,6 +135,7 @@ async def test_nothing_is_left_of_a_killed_daemons_containers(daemon: LaminaDaem
             for worker in workers:
                 with contextlib.suppress(aiohttp.ClientError, aiodocker.DockerError):
                     await worker
+        await asyncio.to_thread(wait_until_gone, daemon.root)
         daemon.start()
         async with Engine.open(daemon.root) as engine:
             assert processes_with(lives.mark) == []
