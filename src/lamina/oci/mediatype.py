@@ -5,7 +5,6 @@ from typing import Final
 OCI_INDEX: Final = "application/vnd.oci.image.index.v1+json"
 OCI_MANIFEST: Final = "application/vnd.oci.image.manifest.v1+json"
 OCI_CONFIG: Final = "application/vnd.oci.image.config.v1+json"
-OCI_EMPTY: Final = "application/vnd.oci.empty.v1+json"
 OCI_LAYER: Final = "application/vnd.oci.image.layer.v1.tar"
 OCI_LAYER_GZIP: Final = "application/vnd.oci.image.layer.v1.tar+gzip"
 OCI_LAYER_ZSTD: Final = "application/vnd.oci.image.layer.v1.tar+zstd"
@@ -15,7 +14,6 @@ DOCKER_MANIFEST: Final = "application/vnd.docker.distribution.manifest.v2+json"
 DOCKER_CONFIG: Final = "application/vnd.docker.container.image.v1+json"
 DOCKER_LAYER: Final = "application/vnd.docker.image.rootfs.diff.tar"
 DOCKER_LAYER_GZIP: Final = "application/vnd.docker.image.rootfs.diff.tar.gzip"
-DOCKER_LAYER_ZSTD: Final = "application/vnd.docker.image.rootfs.diff.tar.zstd"
 DOCKER_FOREIGN_LAYER_GZIP: Final = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip"
 
 DOCKER_SCHEMA1: Final = "application/vnd.docker.distribution.manifest.v1+json"
@@ -27,17 +25,15 @@ _SCHEMA1 = frozenset({DOCKER_SCHEMA1, DOCKER_SCHEMA1_SIGNED})
 _CONFIGS = frozenset({OCI_CONFIG, DOCKER_CONFIG})
 
 _OCI_FOREIGN = "application/vnd.oci.image.layer.nondistributable.v1.tar"
-_LAYER_SUFFIXES: Final[dict[str, dict[str, str]]] = {
-    OCI_LAYER: {"": "", "+gzip": "gzip", "+zstd": "zstd"},
-    _OCI_FOREIGN: {"": "", "+gzip": "gzip", "+zstd": "zstd"},
-    DOCKER_LAYER: {"": "", ".gzip": "gzip", ".zstd": "zstd"},
-    "application/vnd.docker.image.rootfs.foreign.diff.tar": {"": "", ".gzip": "gzip"},
+_LAYER_SUFFIXES: Final = {
+    OCI_LAYER: ("", "+gzip", "+zstd"),
+    _OCI_FOREIGN: ("", "+gzip", "+zstd"),
+    DOCKER_LAYER: ("", ".gzip", ".zstd"),
+    "application/vnd.docker.image.rootfs.foreign.diff.tar": ("", ".gzip"),
 }
-_LAYERS = {
-    stem + suffix: compression
-    for stem, suffixes in _LAYER_SUFFIXES.items()
-    for suffix, compression in suffixes.items()
-}
+_LAYERS = frozenset(
+    stem + suffix for stem, suffixes in _LAYER_SUFFIXES.items() for suffix in suffixes
+)
 
 
 def is_manifest(media_type: str) -> bool:
@@ -70,11 +66,3 @@ def is_foreign_layer(media_type: str) -> bool:
     return is_layer(media_type) and (
         ".nondistributable." in media_type or ".foreign." in media_type
     )
-
-
-def compression_of(media_type: str) -> str | None:
-    """What a layer claims to be compressed with: ``gzip``, ``zstd``, empty for not at all.
-
-    None if the media type is no layer's. A claim only: Docker calls layers gzip that are not.
-    """
-    return _LAYERS.get(media_type)

@@ -1,15 +1,11 @@
 """The layers of an image, named by their uncompressed content (OCI image-spec, config.md)."""
 
 from collections.abc import Iterable
-from typing import Final
 
 import msgspec
 
 from lamina.oci.digest import Digest
 from lamina.oci.document import always
-
-EMPTY_LAYER: Final = Digest.of(bytes(1024))
-"""The diff ID of a tar archive without entries, which steps that change no file are known by."""
 
 
 class RootFS(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -7,7 +7,6 @@ JSON of a map from registry to AuthConfig.
 
 import base64
 import binascii
-from collections.abc import Mapping
 from typing import Protocol, TypeVar
 
 import msgspec
@@ -75,11 +74,6 @@ def decode_header(header: str) -> AuthConfig:
     return unpack(_decode(header, AuthConfig)) if header else ANONYMOUS
 
 
-def encode_header(credentials: AuthConfig) -> str:
-    """The ``X-Registry-Auth`` header for these credentials."""
-    return base64.urlsafe_b64encode(msgspec.json.encode(credentials)).decode()
-
-
 def decode_map(header: str) -> dict[str, AuthConfig]:
     """Registry to AuthConfig of an ``X-Registry-Config`` header. Raises InvalidParameter.
 
@@ -89,12 +83,6 @@ def decode_map(header: str) -> dict[str, AuthConfig]:
         return {}
     decoded = _decode(header, dict[str, AuthConfig])
     return {registry_of(key): unpack(value) for key, value in decoded.items()}
-
-
-def encode_map(credentials: Mapping[str, AuthConfig]) -> str:
-    """The ``X-Registry-Config`` header; keys are registry names."""
-    document = {key_of(registry): value for registry, value in credentials.items()}
-    return base64.urlsafe_b64encode(msgspec.json.encode(document)).decode()
 
 
 def unpack(credentials: AuthConfig) -> AuthConfig:

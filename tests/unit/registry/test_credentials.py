@@ -2,7 +2,6 @@ import base64
 import json
 
 import pytest
-from hypothesis import given, strategies as st
 
 from lamina.errors import InvalidParameter
 from lamina.registry.credentials import (
@@ -11,20 +10,11 @@ from lamina.registry.credentials import (
     AuthConfig,
     decode_header,
     decode_map,
-    encode_header,
-    encode_map,
     key_of,
     pack,
     registry_of,
     unpack,
 )
-
-_TEXT = st.text(max_size=40)
-
-
-@given(st.builds(AuthConfig, username=_TEXT, password=_TEXT, identitytoken=_TEXT))
-def test_a_header_comes_back(credentials: AuthConfig) -> None:
-    assert decode_header(encode_header(credentials)) == credentials
 
 
 def test_reads_what_docker_clients_send() -> None:
@@ -80,14 +70,12 @@ def test_a_header_that_is_none_is_refused(header: str) -> None:
         decode_header(header)
 
 
-def test_a_map_of_registries_comes_back() -> None:
-    credentials = {
+def test_a_map_of_registries() -> None:
+    sent = {HUB_KEY: {"username": "a", "password": "b"}, "r.example:5000": {"identitytoken": "t"}}
+    assert decode_map(base64.urlsafe_b64encode(json.dumps(sent).encode()).decode()) == {
         "docker.io": AuthConfig(username="a", password="b"),
         "r.example:5000": AuthConfig(identitytoken="t"),
     }
-    header = encode_map(credentials)
-    assert HUB_KEY in json.loads(base64.urlsafe_b64decode(header))
-    assert decode_map(header) == credentials
     assert decode_map("") == {}
 
 
