@@ -13,6 +13,7 @@ is not flushed before it is used, because that takes longer than to make it: unt
 for the boot it was made in only. After a power cut it is made again.
 """
 
+import errno
 import fcntl
 import os
 import re
@@ -88,10 +89,11 @@ class SnapshotDisk:
         (staged / "boot").write_text(self._boot)
         holder = self._holder(chain_id)
         holder.parent.mkdir(mode=0o700, exist_ok=True)
-        with suppress(FileExistsError, OSError):
+        try:
             staged.rename(holder)
-        if not holder.is_dir():
-            raise NotFound(f"layer tree {chain_id} could not be kept")
+        except OSError as error:
+            if error.errno not in {errno.EEXIST, errno.ENOTEMPTY}:
+                raise
 
     def flush(self, chain_ids: list[Digest]) -> None:
         """Wait until the disk has these trees, and say so for every boot to come."""
