@@ -134,6 +134,9 @@ class ImageApi(Protocol):
         as not given. `secrets` (bytes, or a file) and `ssh` (an agent's socket) are what ``RUN
         --mount`` may ask for by ID; they are not sent over HTTP, which has no place for them.
 
+        The container of a RUN that ends badly stays, to be looked into, but with `forcerm`; without
+        `rm` those of all steps do.
+
         Raises InvalidParameter (Dockerfile, target, names), LaminaError where the Dockerfile is not
         to be found, CommandFailed for a RUN that ends badly.
         """

@@ -109,6 +109,14 @@ def test_the_status_is_that_of_the_command(rooted: LaminaCli, tmp_path: Path) ->
     assert not id_file.exists()
 
 
+async def test_containers_of_steps(rooted: LaminaCli) -> None:
+    dockerfile = b"FROM busybox\nENV a=b\nRUN exit 7\n"
+    for option, count in (("--rm", 0), ("--no-rm", 2)):
+        assert rooted.run("build", "--no-cache", option, "-", stdin=dockerfile).status == 7
+        async with Engine.open(Path(rooted.env["LAMINA_ROOT"])) as engine:
+            assert len(await engine.container_list(all=True)) == count
+
+
 def test_contexts(rooted: LaminaCli, directory: Path, tmp_path: Path) -> None:
     id_file = tmp_path / "id"
     from_directory = rooted("build", "-q", "--iidfile", str(id_file), str(directory)).strip()

@@ -1,11 +1,11 @@
 """What a builder is given by its engine."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from lamina.build.cache import SharedSteps
 from lamina.build.cache_mounts import CacheMounts
+from lamina.containers.containers import Containers
 from lamina.runtime.workshop import Workshop
 from lamina.transfer.layer_indexes import LayerIndexes
 from lamina.transfer.remotes import Remotes
@@ -25,8 +25,8 @@ class BuildParts:
     indexes: LayerIndexes
     cache_limit: int | None = None
     """Bytes that the contents of cache mounts may take after a build; None: any."""
-    process_of: Callable[[str], int]
-    """The process of a container, whose network a build may join (``container:NAME``)."""
+    containers: Containers
+    """Those whose network a build may join, and that its steps become if they are kept."""
     allow_insecure: bool = False
     """Whether ``RUN --security=insecure`` is allowed."""
     shared: SharedSteps = field(default_factory=SharedSteps)

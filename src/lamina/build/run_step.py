@@ -42,7 +42,7 @@ async def run(state: StageState, instruction: ins.Run) -> None:
         argv=line.argv,
         env=(*(config.env or ()), *arguments.environment),
         config=config,
-        hostname=container[:12],
+        container=container,
         mounts=RunMounts(
             mounts=mounts,
             trees=trees,

@@ -4,25 +4,32 @@ import asyncio
 import codecs
 import contextlib
 import secrets
-from collections.abc import Callable
 from dataclasses import dataclass
+
+from msgspec.structs import replace
 
 from lamina.build.ledger import BuiltImage, Ledger
 from lamina.build.mounts import MadeMounts, MountMaker, RunMounts
 from lamina.build.request import BuildRequest
 from lamina.build.settings import limits_of
+from lamina.build.step_containers import StepContainers
 from lamina.build.transcript import Section
+from lamina.containers.containers import Containers
+from lamina.containers.creating import Beginning
+from lamina.containers.intermediate import after_run, not_started
+from lamina.containers.running import process_of
 from lamina.dockerfile.instructions import Network, Security
-from lamina.errors import CommandFailed, Forbidden, NotFound
-from lamina.oci.config import ContainerConfig
+from lamina.errors import CommandFailed, Forbidden, LaminaError, NotFound
+from lamina.oci.config import ContainerConfig, Healthcheck
 from lamina.progress import BuildOutput, Report
 from lamina.records.catalogue import Layer
 from lamina.runtime.layer_sources import sources_of
 from lamina.runtime.runtime import Sandbox
 from lamina.runtime.spec import NetworkMode, ProcessSpec, SandboxSpec
 from lamina.runtime.stdio import Outlet
+from lamina.runtime.supervisor import Exit
 from lamina.runtime.workshop import Workshop
-from lamina.snapshots.store import Mounted
+from lamina.snapshots.store import Mounted, Snapshots
 from lamina.transfer.made_layer import store_made_layer
 from lamina.transfer.resources import Resources
 
@@ -34,7 +41,8 @@ class Command:
     argv: tuple[str, ...]
     env: tuple[str, ...]
     config: ContainerConfig
-    hostname: str
+    container: str
+    """The ID of the container that it runs in."""
     mounts: RunMounts
     network: Network = Network.DEFAULT
     security: Security = Security.SANDBOX
@@ -54,7 +62,8 @@ class Runner:
         maker: MountMaker,
         *,
         allow_insecure: bool,
-        process_of: Callable[[str], int],
+        containers: Containers,
+        kept: StepContainers,
     ) -> None:
         self._resources = resources
         self._workshop = workshop
@@ -62,7 +71,8 @@ class Runner:
         self._request = request
         self._maker = maker
         self._allow_insecure = allow_insecure
-        self._process_of = process_of
+        self._containers = containers
+        self._kept = kept
 
     async def run(
         self, command: Command, base: BuiltImage | None, *, section: Section, report: Report
@@ -70,26 +80,56 @@ class Runner:
         """Run a command on an image; what it changed, None if that is nothing.
 
         Raises CommandFailed if it ends badly, StartFailed if it cannot be started, Unavailable
-        where nothing can be run.
+        where nothing can be run. Its container stays as `StepContainers` has it.
         """
         if command.security is Security.INSECURE and not self._allow_insecure:
             raise Forbidden("security.insecure is not allowed")
         snapshots = await self._workshop.snapshots()
         key = self._workshop.key()
         layers = () if base is None else base.layers
+        is_kept = False
         try:
             mounted = await self._workshop.create(key, sources_of(layers, self._resources.blobs))
             async with self._maker.made(command.mounts) as made:
                 spec = self._spec(command, mounted, made)
-                await self._execute(command, spec, section, report)
+                ending = await self._execute(command, spec, section, report)
             await snapshots.unmount(key)
-            epoch = self._request.epoch
-            latest_ns = None if epoch is None else epoch * 1_000_000_000
-            tar = snapshots.changes_tar(key, latest_ns=latest_ns)
-            return await store_made_layer(self._ledger.coming, tar)
+            layer = None if ending.problem else await self._changes(snapshots, key)
+            if self._kept.stay or (ending.problem and self._kept.stay_if_failed):
+                beginning = await self._beginning(command, base)
+                is_kept = True
+                await self._kept.keep(ending.container(beginning, key), after=ending.problem)
+            if ending.problem:
+                raise ending.problem
+            return layer
         finally:
-            with contextlib.suppress(NotFound):
-                await asyncio.shield(asyncio.create_task(self._workshop.remove(key)))
+            if not is_kept:
+                with contextlib.suppress(NotFound):
+                    await asyncio.shield(asyncio.create_task(self._workshop.remove(key)))
+
+    async def _changes(self, snapshots: Snapshots, key: str) -> Layer | None:
+        epoch = self._request.epoch
+        latest_ns = None if epoch is None else epoch * 1_000_000_000
+        tar = snapshots.changes_tar(key, latest_ns=latest_ns)
+        return await store_made_layer(self._ledger.coming, tar)
+
+    async def _beginning(self, command: Command, base: BuiltImage | None) -> Beginning:
+        """The container that a command ran in, with what dockerd has of the image's settings."""
+        config = replace(
+            command.config,
+            cmd=command.argv,
+            entrypoint=("",),
+            env=command.env,
+            healthcheck=Healthcheck(test=("NONE",)),
+        )
+        network = "" if command.network is Network.DEFAULT else command.network.value
+        return await self._kept.beginning(
+            command.container,
+            base,
+            config,
+            privileged=command.security is Security.INSECURE,
+            network=network,
+        )
 
     def _spec(self, command: Command, mounted: Mounted, made: MadeMounts) -> SandboxSpec:
         settings = self._request.run
@@ -99,13 +139,13 @@ class Runner:
             rootfs_here=mounted.path,
             process=ProcessSpec(
                 argv=command.argv,
-                env=(f"HOSTNAME={command.hostname}", *command.env, *made.env),
+                env=(f"HOSTNAME={command.container[:12]}", *command.env, *made.env),
                 cwd=command.config.working_dir or "/",
                 user=command.config.user,
             ),
             mounts=made.mounts,
             limits=limits_of(settings),
-            hostname=command.hostname,
+            hostname=command.container[:12],
             network=network,
             network_of=network_of,
             extra_hosts=settings.extra_hosts,
@@ -121,22 +161,47 @@ class Runner:
             return NetworkMode(name), None
         kind, _, container = name.partition(":")
         if kind == "container" and container:
-            return NetworkMode.CONTAINER, self._process_of(container)
+            return NetworkMode.CONTAINER, process_of(self._containers, container)
         raise NotFound(f"network {name} not found")
 
     async def _execute(
         self, command: Command, spec: SandboxSpec, section: Section, report: Report
-    ) -> None:
+    ) -> "_Ending":
         runtime = await self._workshop.runtime()
         name = f"build-{secrets.token_hex(12)}"
-        async with runtime.running(name, spec) as sandbox:
-            await _relay(sandbox, _Voice(command.step, section, report))
-            ended = await sandbox.wait()
+        started = 0
+        try:
+            async with runtime.running(name, spec) as sandbox:
+                started = self._resources.now()
+                await _relay(sandbox, _Voice(command.step, section, report))
+                ended = await sandbox.wait()
+        except LaminaError as error:
+            if started:
+                raise
+            return _Ending(0, None, error)
+        problem = None
         if ended.code:
             text = " ".join(command.argv)
-            raise CommandFailed(
+            problem = CommandFailed(
                 f"The command '{text}' returned a non-zero code: {ended.code}", code=ended.code
             )
+        return _Ending(started, ended, problem)
+
+
+@dataclass(frozen=True, slots=True)
+class _Ending:
+    """What became of a command, which began at `started`; without an exit it did not start."""
+
+    started: int
+    ended: Exit | None
+    problem: LaminaError | None
+
+    def container(self, beginning: Beginning, snapshot: str) -> Beginning:
+        """Its container."""
+        if self.ended is not None:
+            return after_run(beginning, snapshot, self.started, self.ended)
+        assert self.problem is not None
+        return not_started(beginning, snapshot, self.problem)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from lamina.build.request import RunSettings
 from lamina.errors import InvalidParameter
+from lamina.models import HostConfig, LogConfig
 from lamina.runtime.hostfiles import host_line
 from lamina.runtime.spec import Limits, Ulimit
 
@@ -51,4 +52,24 @@ def limits_of(settings: RunSettings) -> Limits:
         cpuset_mems=settings.cpuset_mems,
         shm_size=settings.shm_size or Limits().shm_size,
         ulimits=tuple(Ulimit(one.name, one.soft, one.hard) for one in settings.ulimits),
+    )
+
+
+def host_config(settings: RunSettings, *, privileged: bool, network: str) -> HostConfig:
+    """The same as the container of a step has it; `network` is the step's own mode, if any."""
+    return HostConfig(
+        log_config=LogConfig(type="none"),
+        network_mode=network or settings.network,
+        extra_hosts=settings.extra_hosts or None,
+        privileged=privileged,
+        shm_size=settings.shm_size,
+        memory=settings.memory,
+        memory_swap=settings.memory_swap,
+        cgroup_parent=settings.cgroup_parent,
+        cpu_shares=settings.cpu_shares,
+        cpu_period=settings.cpu_period,
+        cpu_quota=settings.cpu_quota,
+        cpuset_cpus=settings.cpuset_cpus,
+        cpuset_mems=settings.cpuset_mems,
+        ulimits=settings.ulimits or None,
     )

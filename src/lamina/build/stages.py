@@ -16,6 +16,7 @@ from lamina.build.request import BuildRequest
 from lamina.build.running import Runner
 from lamina.build.stage import StageBuilder
 from lamina.build.state import StageState, StageTools
+from lamina.build.step_containers import StepContainers
 from lamina.build.telling import StepTeller
 from lamina.build.transcript import Section, Transcript
 from lamina.dockerfile.ignore import IgnorePatterns
@@ -52,7 +53,8 @@ class Stages:
             work.parts.resources, work.parts.remotes, work.ledger, work.request
         )
         self._sources: list[BuiltImage] = []
-        self._runner = _runner(work)
+        self._kept = StepContainers(work.parts.containers, work.ledger, work.request)
+        self._runner = _runner(work, self._kept)
         self._copier = Copier(work.ledger.coming, work.parts.directory)
         self.made: list[BuiltImage] = []
         self.bases: dict[int, BuiltImage | None] = {}
@@ -164,6 +166,7 @@ class Stages:
             section=section,
             report=work.report,
             runner=self._runner,
+            kept=self._kept,
             copier=self._copier,
             files=partial(self._files, planned, section),
             files_of=self._files_of,
@@ -203,7 +206,7 @@ class Stages:
         return await ImageFiles.of(name, image, parts.indexes, parts.resources.blobs)
 
 
-def _runner(work: BuildWork) -> Runner:
+def _runner(work: BuildWork, kept: StepContainers) -> Runner:
     parts, request = work.parts, work.request
     maker = MountMaker(
         parts.workshop,
@@ -219,5 +222,6 @@ def _runner(work: BuildWork) -> Runner:
         request,
         maker,
         allow_insecure=parts.allow_insecure,
-        process_of=parts.process_of,
+        containers=parts.containers,
+        kept=kept,
     )

@@ -15,6 +15,7 @@ from lamina.build.ledger import BuiltImage, Ledger
 from lamina.build.request import BuildRequest
 from lamina.build.running import Runner
 from lamina.build.settings import check_settings
+from lamina.build.step_containers import StepContainers
 from lamina.build.transcript import Section
 from lamina.dockerfile import instructions as ins
 from lamina.dockerfile.buildargs import StageArguments
@@ -46,6 +47,7 @@ class StageTools:
     report: Report
     """For what is told at once, not in its turn."""
     runner: Runner
+    kept: StepContainers
     copier: Copier
     files: Callable[[str], Awaitable[Files]]
     """What a ``from`` means; empty: the context."""
@@ -116,6 +118,7 @@ class StageState:
             return
         created, container = self.moment(step)
         section, request = self.tools.section, self.tools.request
+        kept, base = self.tools.kept, self.image
         check_settings(request.run)
         if check is not None:
             await check()
@@ -128,6 +131,8 @@ class StageState:
             )
             if layer is not None:
                 await self.tools.ledger.record([image])
+            if kept.stay:
+                await kept.keep(await kept.beginning(container, base, step))
             return image
 
         await self.make(step, work)

@@ -158,7 +158,8 @@ def command(
         from lamina.cli.build_progress import follow
         from lamina.cli.ssh_agents import agent_sources, running_agents
 
-        wanted = divide(outputs(output), is_here=target.data_root is not None)
+        is_here = target.data_root is not None
+        wanted = divide(outputs(output), is_here=is_here)
         sent = await sent_context(source, dockerfile)
         agents = running_agents(agent_sources(ssh, os.environ))
         async with target.open() as api, agents as sockets:
@@ -173,7 +174,8 @@ def command(
                     cachefrom=cache_from,
                     pull=pull,
                     rm=rm,
-                    forcerm=force_rm,
+                    # Without a daemon nobody is there to look into what a failure leaves.
+                    forcerm=force_rm or (is_here and rm),
                     memory=size(memory, "-m, --memory"),
                     memswap=size(memory_swap, "--memory-swap", unlimited=True),
                     cpushares=cpu_shares,

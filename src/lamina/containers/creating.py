@@ -4,7 +4,7 @@ import asyncio
 import os
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from lamina.containers.containers import Containers
@@ -29,7 +29,32 @@ from lamina.records.records import Transaction
 from lamina.snapshots.native import copy_directory
 from lamina.snapshots.stopping import Stop
 
-__all__ = ["create_container"]
+__all__ = ["Beginning", "create_container", "make_container"]
+
+Happened = Sequence[tuple[int, str, Mapping[str, str]]]
+"""Events: unix nanoseconds, an action, and attributes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beginning:
+    """A container that is to be."""
+
+    id: str
+    """64 hexadecimal digits."""
+    name: str = ""
+    """Empty: one is made up."""
+    image: Image | None
+    """None where there is nothing below its files."""
+    config: ContainerConfig
+    host: HostConfig
+    created: int
+    """Unix nanoseconds."""
+    snapshot: str = ""
+    """The key of a root filesystem that it already has."""
+    status: str = "created"
+    state: State = field(default_factory=State)
+    happened: Happened = ()
+    """What has become of it since it was created."""
 
 
 async def create_container(
@@ -52,20 +77,40 @@ async def create_container(
     image = find_image(catalogue, config.image)
     if platform is not None and not platform.matches(image.platform):
         raise ImageNotFound(config.image)
-    image_config = await containers.parts.configs.get(image.id)
     runtime = await workshop.runtime()
-    container_id = secrets.token_hex(32)
+    beginning = Beginning(
+        id=secrets.token_hex(32),
+        name=name,
+        image=image,
+        config=config,
+        host=host,
+        created=containers.now(),
+    )
+    container = await records.finish(make_container(containers, beginning))
+    warnings = warnings_about(
+        settings_of(container).host_config,
+        bridge=runtime.bridge() is not None,
+        rootless=runtime.machine.rootless,
+    )
+    return container, warnings
+
+
+async def make_container(containers: Containers, beginning: Beginning) -> Container:
+    """Make a container, with its files and its record. As `create_container` raises."""
+    workshop, image = containers.workshop, beginning.image
+    runtime = await workshop.runtime()
+    inherited = None
+    if image is not None:
+        inherited = (await containers.parts.configs.get(image.id)).config
     config, host = complete(
-        config,
-        image_config.config,
-        host,
-        id=container_id,
+        beginning.config,
+        inherited,
+        beginning.host,
+        id=beginning.id,
         unified=runtime.machine.unified_cgroups,
         runtime=runtime.name,
     )
     container_limits(host)
-    bridge = runtime.bridge() is not None
-
     others = {
         other: settings_of(containers.find(other)).mounts
         for other in (text.partition(":")[0] for text in host.volumes_from or ())
@@ -74,14 +119,14 @@ async def create_container(
         mount_points, host, config.volumes or (), containers.volumes, others=others
     )
     container = Container(
-        id=container_id,
-        name=name,
-        image_id=image.id,
-        created=containers.now(),
-        status="created",
+        id=beginning.id,
+        name=beginning.name,
+        image_id=None if image is None else image.id,
+        created=beginning.created,
+        status=beginning.status,
         process="",
-        snapshot=workshop.key(),
-        diff_ids=image.diff_ids,
+        snapshot=beginning.snapshot or workshop.key(),
+        diff_ids=() if image is None else image.diff_ids,
         labels=config.labels or {},
         settings=encoded(
             Settings(
@@ -92,15 +137,16 @@ async def create_container(
                 anonymous=tuple(made),
             )
         ),
-        state=encoded(State()),
+        state=encoded(beginning.state),
     )
     try:
-        await _make_files(containers, container, image, points, made)
-        container = await records.change(lambda transaction: _record(transaction, container))
+        await _make_files(containers, container, points, made, is_new=not beginning.snapshot)
+        return await containers.records.change(
+            lambda transaction: _record(transaction, container, beginning.happened)
+        )
     except BaseException:
-        await records.finish(_unmake(containers, container, made))
+        await containers.records.finish(_unmake(containers, container, made))
         raise
-    return container, warnings_about(host, bridge=bridge, rootless=runtime.machine.rootless)
 
 
 def _check_free(names: Mapping[str, str], name: str) -> None:
@@ -112,31 +158,38 @@ def _check_free(names: Mapping[str, str], name: str) -> None:
         )
 
 
-def _record(transaction: Transaction, container: Container) -> Container:
+def _record(transaction: Transaction, container: Container, happened: Happened) -> Container:
     """Record it, under a name that is made up if it has none."""
     names = transaction.catalogue.container_names
     if container.name:
         _check_free(names, container.name)
     else:
         container = replace(container, name=new_name(names))
-    if container.image_id not in transaction.catalogue.images:
+    image_id = container.image_id
+    if image_id is not None and image_id not in transaction.catalogue.images:
         raise ImageNotFound(settings_of(container).image)
     transaction.do(PutContainer(container))
     transaction.do(container_event(container, "create", container.created))
+    for time, action, attributes in happened:
+        transaction.do(container_event(container, action, time, **attributes))
     return container
 
 
 async def _make_files(
     containers: Containers,
     container: Container,
-    image: Image,
     points: Sequence[MountPoint],
     made: Sequence[str],
+    *,
+    is_new: bool,
 ) -> None:
-    """The container's root filesystem, and what its volumes begin with."""
+    """The container's root filesystem, if it has none, and what its volumes begin with."""
     workshop = containers.workshop
-    layers = workshop.layers(image.diff_ids, containers.records.catalogue)
-    mounted = await workshop.create(container.snapshot, layers)
+    if is_new:
+        layers = workshop.layers(container.diff_ids, containers.records.catalogue)
+        mounted = await workshop.create(container.snapshot, layers)
+    else:
+        mounted = await containers.mount(container)
     snapshots = await workshop.snapshots()
     if working_dir := settings_of(container).config.working_dir:
         await asyncio.to_thread(_make_directory, mounted.path, working_dir)

@@ -54,7 +54,7 @@ def inspect_container(
         path=argv[0] if argv else "",
         args=list(argv[1:]),
         state=_state(container, health),
-        image=str(container.image_id),
+        image=_image_id(container),
         resolv_conf_path=str(bundle / "resolv.conf") if bundle else "",
         hostname_path=str(bundle / "hostname") if bundle else "",
         hosts_path=str(bundle / "hosts") if bundle else "",
@@ -68,7 +68,7 @@ def inspect_container(
         mounts=list(settings.mounts),
         config=settings.config,
         network_settings=NetworkSettings(
-            ports=dict.fromkeys(settings.config.exposed_ports),
+            ports=dict.fromkeys(settings.config.exposed_ports) if container.is_running else {},
             networks=_networks(settings),
         ),
     )
@@ -108,7 +108,7 @@ def summarize(
         id=container.id,
         names=[f"/{container.name}"],
         image=shown_image(catalogue, container),
-        image_id=str(container.image_id),
+        image_id=_image_id(container),
         command=" ".join(_quoted(word) for word in settings.argv),
         created=container.created // 1_000_000_000,
         ports=[
@@ -129,12 +129,18 @@ def summarize(
     )
 
 
+def _image_id(container: Container) -> str:
+    return "" if container.image_id is None else str(container.image_id)
+
+
 def _quoted(word: str) -> str:
     return f"'{word}'" if " " in word else word
 
 
 def shown_image(catalogue: Catalogue, container: Container) -> str:
     """The name that it was made by, as long as that still leads to its image; else the ID."""
+    if container.image_id is None:
+        return ""
     name = settings_of(container).image
     if is_id_of(container.image_id, name):
         return name

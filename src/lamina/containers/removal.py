@@ -97,7 +97,8 @@ async def _remove(
         live.is_removed(state_of(container).exit_code)
         live.output.end()
         containers.forget(container)
-    if container.image_id not in containers.records.catalogue.images:
+    images = containers.records.catalogue.images
+    if container.image_id is not None and container.image_id not in images:
         # It was the last that needed the image's layers, perhaps.
         await containers.records.sweep()
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Final
 
 from lamina.containers.containers import Containers
+from lamina.containers.happenings import end_of_process
 from lamina.containers.health import check_health, has_check
 from lamina.containers.live import HealthState, Live
 from lamina.containers.log_options import LogOptions
@@ -37,6 +38,7 @@ from lamina.runtime.supervisor import Exit
 
 __all__ = [
     "end_sandbox",
+    "exit_code_of",
     "kill_container",
     "pause_container",
     "restart_container",
@@ -140,11 +142,16 @@ def process_of(containers: Containers, name: str) -> int:
     return state_of(other).pid
 
 
+def exit_code_of(error: Exception) -> int:
+    """The exit status of a container that could not be started."""
+    return error.exit_code if isinstance(error, StartFailed) else _NOT_STARTED
+
+
 async def _not_started(
     containers: Containers, container: Container, live: Live, error: LaminaError | OSError
 ) -> None:
     """Keep what went wrong; one that is removed when it ends is removed now."""
-    code = error.exit_code if isinstance(error, StartFailed) else _NOT_STARTED
+    code = exit_code_of(error)
     status = container.status if container.status == "created" else "exited"
     failed = with_state(container, status=status, process="", exit_code=code, error=str(error))
     snapshots = await containers.workshop.snapshots()
@@ -217,10 +224,7 @@ async def _ended(containers: Containers, container: Container, live: Live, ended
         finished=ended.time,
     )
     again = wants_restart(containers, exited)
-    seconds = max(0, ended.time - state.started) // 1_000_000_000
-    happened = [("die", {"execDuration": str(seconds), "exitCode": str(ended.code)})]
-    if ended.oom_killed:
-        happened.insert(0, ("oom", {}))
+    happened = end_of_process(state.started, ended)
     assert live.sandbox is not None
     await live.sandbox.remove()
     if settings.host_config.auto_remove and not (again or live.stays):
@@ -237,6 +241,7 @@ async def _ended(containers: Containers, container: Container, live: Live, ended
     live.has_exited(ended.code)
     live.output.end()
     if again:
+        seconds = max(0, ended.time - state.started) // 1_000_000_000
         live.delay = next_delay(live.delay, seconds)
         restarts = state.restarts + 1
 

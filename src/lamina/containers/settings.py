@@ -112,7 +112,7 @@ def _merge_healthcheck(own: Healthcheck | None, image: Healthcheck | None) -> He
 
 def complete(
     config: ContainerConfig,
-    image: ContainerConfig,
+    image: ContainerConfig | None,
     host: HostConfig,
     *,
     id: str,
@@ -126,7 +126,8 @@ def complete(
     """
     if config.entrypoint == ("",):
         config = msgspec.structs.replace(config, entrypoint=())
-    config = merge_config(config, image)
+    if image is not None:
+        config = merge_config(config, image)
     if not (config.entrypoint or config.cmd):
         raise InvalidParameter("no command specified")
     if not config.hostname and host.network_mode != "host" and host.uts_mode != "host":

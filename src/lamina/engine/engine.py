@@ -6,7 +6,6 @@ import os
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from functools import partial
 from pathlib import Path
 from typing import Self
 
@@ -17,7 +16,6 @@ from lamina.build.request import RunSettings
 from lamina.build.scratch import sweep_left_overs
 from lamina.containers.containers import Containers, Parts
 from lamina.containers.recovery import close_containers, recover_containers
-from lamina.containers.running import process_of
 from lamina.content.local import LocalStore
 from lamina.default_root import default_root
 from lamina.engine.build_pruning import build_cache, prune_build_cache, tell_pruned
@@ -192,7 +190,7 @@ class Engine(ContainerOperations):
                 indexes=LayerIndexes(root / "indexes", blobs),
                 caches=CacheMounts(root / "build" / "mounts", now=clock),
                 cache_limit=build_cache_limit,
-                process_of=partial(process_of, containers),
+                containers=containers,
                 allow_insecure=insecure_builds,
             )
             builds.directory.mkdir(mode=0o711, exist_ok=True)

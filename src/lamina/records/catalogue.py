@@ -332,7 +332,7 @@ def _read_containers(connection: Connection) -> Iterator[Container]:
         yield Container(
             id=row.id,
             name=row.name,
-            image_id=Digest.parse(row.image_id),
+            image_id=optional_digest(row.image_id or None),
             created=row.created,
             status=row.status,
             process=row.process,

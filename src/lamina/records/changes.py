@@ -316,7 +316,7 @@ class PutContainer:
         row = {
             "id": container.id,
             "name": container.name,
-            "image_id": str(container.image_id),
+            "image_id": _text(container.image_id) or "",
             "created": container.created,
             "status": container.status,
             "process": container.process,

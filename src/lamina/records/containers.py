@@ -21,7 +21,8 @@ class Container:
     """64 hexadecimal digits."""
     name: str
     """Without a slash."""
-    image_id: Digest
+    image_id: Digest | None
+    """None where there is nothing below its files: the step of a build upon nothing."""
     created: int
     """Unix nanoseconds."""
     status: str

@@ -1,0 +1,74 @@
+"""The intermediate containers that a build keeps.
+
+As with dockerd's classic builder: a command that fails leaves its container to be looked into,
+unless ``forcerm`` is asked for, and with ``rm=0`` every step that is made in one leaves it.
+"""
+
+from lamina.build.ledger import BuiltImage, Ledger
+from lamina.build.request import BuildRequest
+from lamina.build.settings import host_config
+from lamina.containers.containers import Containers
+from lamina.containers.creating import Beginning
+from lamina.containers.intermediate import keep_intermediate
+from lamina.errors import ImageNotFound, LaminaError
+from lamina.oci.config import ContainerConfig
+
+
+class StepContainers:
+    """Keeps the containers of one build's steps."""
+
+    def __init__(self, containers: Containers, ledger: Ledger, request: BuildRequest) -> None:
+        self._containers = containers
+        self._ledger = ledger
+        self._request = request
+
+    @property
+    def stay(self) -> bool:
+        """Whether all of them stay."""
+        return not (self._request.remove or self._request.remove_always)
+
+    @property
+    def stay_if_failed(self) -> bool:
+        """Whether that of a command that failed stays."""
+        return not self._request.remove_always
+
+    async def beginning(
+        self,
+        container_id: str,
+        base: BuiltImage | None,
+        config: ContainerConfig,
+        *,
+        privileged: bool = False,
+        network: str = "",
+    ) -> Beginning:
+        """The container of a step upon `base`, whose image gets into the records for it.
+
+        Raises ImageNotFound if that was deleted meanwhile.
+        """
+        image = None
+        if base is not None:
+            await self._ledger.record([base])
+            image = self._containers.records.catalogue.images.get(base.id)
+            if image is None:
+                raise ImageNotFound(str(base.id))
+        return Beginning(
+            id=container_id,
+            image=image,
+            config=config,
+            host=host_config(self._request.run, privileged=privileged, network=network),
+            created=self._containers.now(),
+        )
+
+    async def keep(self, beginning: Beginning, *, after: LaminaError | None = None) -> None:
+        """Keep a container; see `keep_intermediate`.
+
+        What fails `after` a problem is only written down: the problem is what has to be told.
+        """
+        try:
+            await keep_intermediate(self._containers, beginning)
+        except (LaminaError, OSError):
+            if after is None:
+                raise
+            self._containers.parts.logger.exception(
+                "the container of a step that failed is not kept"
+            )
