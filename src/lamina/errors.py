@@ -150,10 +150,13 @@ class NotFound(LaminaError):
 
 
 class ImageNotFound(NotFound):
-    """No image has the `name`: a familiar reference with its tag, as a dockerd shows it."""
+    """No image has the `name`: a familiar reference with its tag, as a dockerd shows it.
 
-    def __init__(self, name: str) -> None:
-        super().__init__(f"No such image: {name}")
+    With a `message` there is one, which is not what is asked for.
+    """
+
+    def __init__(self, name: str, message: str = "") -> None:
+        super().__init__(message or f"No such image: {name}")
         self.name = name
 
 

@@ -84,7 +84,8 @@ class ImageApi(Protocol):
 
         Of what no build uses, the longest unused goes first, until `keep_storage` bytes are left;
         without `all` only what is dangling. Filters: until, unused-for, id, parent, type,
-        description, inuse, shared, private. Raises InvalidFilter, InvalidParameter.
+        description, inuse, shared, private, and label, which nothing has that builds keep.
+        Raises InvalidFilter, InvalidParameter.
         """
         ...
 

@@ -22,6 +22,7 @@ from tests.conformance.stock import (
     family_archive,
 )
 from tests.conformance.wire import assert_alike
+from tests.given import gives, stories
 from tests.real.archives import docker_archive
 from tests.real.docker_cli import DockerCli
 from tests.real.images import sha256, tar_of
@@ -110,13 +111,47 @@ STORIES: dict[str, Sequence[Step]] = {
         ("import", "-", "Bad", "<rootfs"),
         ("images", "--format", "{{.Repository}}:{{.Tag}} {{.Size}}", "--filter", "reference=i:1"),
     ],
+    "import for a platform": [
+        ("import", "--platform", "linux", "-", "i:1", "<rootfs"),
+        ("image", "inspect", "-f", "{{.Os}}/{{.Architecture}}", "i:1"),
+        ("import", "--platform", "nonsense/none/x/y", "-", "i:2", "<rootfs"),
+        ("import", "--platform", "a b", "-", "i:2", "<rootfs"),
+        ("images", "--format", "{{.Repository}}:{{.Tag}}"),
+    ],
     "import without a name": [("import", "-", "<rootfs"), ("images", "--format", "{{.Size}}")],
+    "prune everything": [
+        ("load", "-q", "<mixed"),
+        ("system", "prune", "-f"),
+        ("system", "prune", "-f", "--filter", "label=colour=blue", "-a"),
+        ("system", "prune", "-f", "--filter", "until=24h", "-a"),
+        ("system", "prune", "-f", "--filter", "nonsense=1"),
+        ("system", "prune", "-f", "--filter", "until=banana"),
+        ("system", "prune", "-f", "--volumes"),
+        ("system", "prune", "-af"),
+        ("images", "-a"),
+    ],
     "disk usage": [
         ("load", "-q", "<mixed"),
         ("load", "-q", "<family"),
         ("system", "df"),
         ("system", "df", "-v"),
     ],
+}
+
+GIVES = {
+    "load quietly": [gives("image_load", "quiet", "images_tarball")],
+    "tag": [gives("image_tag", "name", "repo", "tag")],
+    "remove": [gives("image_delete", "name")],
+    "remove with force": [gives("image_delete", "force"), gives("image_list", "all")],
+    "remove a family": [gives("image_delete", "noprune")],
+    "prune by filter": [gives("image_prune", "filters")],
+    "import": [
+        gives("image_create", "from_src", "repo", "message", "changes", "input_image"),
+        gives("image_history", "name"),
+        gives("image_inspect", "name"),
+        gives("image_list", "filters"),
+    ],
+    "import for a platform": [gives("image_create", "platform")],
 }
 
 _NEW_IMAGE = re.compile(r"sha256:[0-9a-f]{64}")
@@ -140,12 +175,14 @@ def run(cli: DockerCli, steps: Sequence[Step]) -> list[tuple[str, str, str, int]
     return told
 
 
-@pytest.mark.parametrize("steps", STORIES.values(), ids=list(STORIES))
+@pytest.mark.parametrize("steps", stories(STORIES, GIVES))
 def test_same_story(clis: Clis, steps: Sequence[Step]) -> None:
     docker, lamina = (run(cli, steps) for cli in clis)
     assert_alike(lamina, docker)
 
 
+@gives("image_get_all", "names")
+@gives("image_load", "images_tarball")
 def test_load_and_save_files(clis: Clis, tmp_path: Path) -> None:
     source = tmp_path / "in.tar"
     source.write_bytes(ARCHIVES["mixed"])

@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from lamina.oci.platform import host
 from tests.compat.conftest import Clis
 from tests.conformance.differences import modern_words
 from tests.conformance.wire import assert_alike
+from tests.given import gives, stories
 from tests.real.docker_cli import DockerCli
 from tests.real.images import tar_of
 from tests.real.programs import require
@@ -142,6 +144,25 @@ STORIES: dict[str, Sequence[Step]] = {
         ("rmi", "busybox:1"),
         ("rm", "-v", "aa"),
     ],
+    "commit": [
+        (*DETACHED, "aa", IMAGE, "sh", "-c", "while :; do sleep 0.1; done"),
+        ("commit", "aa", "c:1"),
+        ("commit", "--pause=true", "aa", "c:2"),
+        ("commit", "--pause=false", "aa", "c:3"),
+        ("commit", "aa"),
+        ("commit", "aa", "Bad"),
+        ("commit", "none", "c:4"),
+        ("commit", "-c", "RUN x", "aa", "c:4"),
+        ("images", "--quiet", "c"),
+        ("ps", "--format", "{{.Names}} {{.State}}"),
+        ("rm", "-f", "aa"),
+    ],
+    "for a platform": [
+        ("create", "--platform", str(host()), "--network=none", "--name", "aa", IMAGE),
+        ("create", "--platform", "linux/s390x", "--network=none", "--pull=never", IMAGE),
+        ("create", "--platform", "a b", "--network=none", IMAGE),
+        ("ps", "-a", "--format", "{{.Names}}"),
+    ],
     "prune": [
         ("create", "--network=none", "--name", "aa", IMAGE),
         (*DETACHED, "bb", IMAGE, "sleep", "1000"),
@@ -150,6 +171,13 @@ STORIES: dict[str, Sequence[Step]] = {
         ("rm", "bb"),
         ("rm", "-f", "bb"),
     ],
+}
+
+GIVES = {
+    "files": [
+        gives("image_commit", "container", "repo", "tag", "comment", "author", "changes"),
+    ],
+    "commit": [gives("image_commit", "container", "pause")],
 }
 
 OPTIONS: Sequence[Step] = [
@@ -202,7 +230,7 @@ def told(cli: DockerCli, steps: Sequence[Step]) -> list[tuple[str, str, str, int
     return answers
 
 
-@pytest.mark.parametrize("steps", list(STORIES.values()), ids=list(STORIES))
+@pytest.mark.parametrize("steps", stories(STORIES, GIVES))
 def test_same_story(clis: Clis, steps: Sequence[Step]) -> None:
     docker, lamina = (told(cli, steps) for cli in clis)
     assert_alike(lamina, docker)

@@ -3,17 +3,17 @@
 import asyncio
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.compat.conftest import Clis
 from tests.conformance.wire import load
+from tests.given import gives
 from tests.real.archives import docker_archive
 from tests.real.docker_cli import DockerCli
 from tests.real.images import small_image, tar_of
-from tests.real.registry import Registry, registry as running_registry
+from tests.real.registry import Registry
 from tests.registry.faults import Fault, FaultProxy
 from tests.registry.token_registry import PASSWORD, USER, token_registry
 
@@ -34,6 +34,7 @@ def told(cli: DockerCli, *args: str, stdin: bytes | None = None) -> tuple[int, l
     return answer.status, [*others, *layers], answer.stderr
 
 
+@gives("image_create", "from_image", "tag", "platform")
 def test_pull(clis: Clis, emptied: tuple[Path, Path], registry: Registry) -> None:
     docker, lamina = clis
     name = f"{registry.address}/cli/pull"
@@ -44,17 +45,20 @@ def test_pull(clis: Clis, emptied: tuple[Path, Path], registry: Registry) -> Non
     )
     docker("push", "--all-tags", name)
     docker("rmi", "--force", first.id, second.id)
-    for step in (
+    steps: list[tuple[str, ...]] = [
         ("pull", f"{name}:1"),
         ("pull", f"{name}:1"),
         ("pull", name),
         ("pull", "--all-tags", name),
         ("pull", "--quiet", f"{name}:2"),
+        ("pull", "--platform", "linux/amd64", f"{name}:2"),
+        ("pull", "--platform", "a b", f"{name}:2"),
         ("pull", f"{name}:none"),
         ("pull", f"{registry.address}/cli/none"),
         ("pull", f"{name}@sha256:{'a' * 64}"),
         ("images", "--digests", "--format", "{{.Repository}}:{{.Tag}}@{{.Digest}} {{.ID}}"),
-    ):
+    ]
+    for step in steps:
         heard, expected = told(lamina, *step), told(docker, *step)
         if step[0] == "images":
             # Of images made in the same second dockerd shows any one first.
@@ -64,6 +68,7 @@ def test_pull(clis: Clis, emptied: tuple[Path, Path], registry: Registry) -> Non
         assert heard == expected, step
 
 
+@gives("image_push", "name", "tag")
 def test_push(clis: Clis, emptied: tuple[Path, Path], registry: Registry) -> None:
     answers = []
     for cli, socket, who in zip(clis, emptied, ("docker", "lamina"), strict=True):
@@ -83,13 +88,8 @@ def test_push(clis: Clis, emptied: tuple[Path, Path], registry: Registry) -> Non
     assert json.loads(answers[1]) == json.loads(answers[0])
 
 
-@pytest.fixture
-def guarded() -> Iterator[Registry]:
-    """A registry that wants a password."""
-    with running_registry(user="me", password="secret") as server:
-        yield server
-
-
+@gives("image_create", "x_registry_auth")
+@gives("image_push", "x_registry_auth")
 def test_login(clis: Clis, emptied: tuple[Path, Path], guarded: Registry) -> None:
     answers = []
     name = f"{guarded.address}/private/x:1"
@@ -152,6 +152,7 @@ _FOUND = [
 ]
 
 
+@gives("image_search", "term", "limit", "filters")
 async def test_search(clis: Clis) -> None:
     """In a registry that has an index, as no more than Docker Hub and some products do."""
     docker, lamina = clis

@@ -33,9 +33,10 @@ class Heads:
         503: "Service Unavailable",
     }
 
-    def __init__(self, *, server: str, api_version: str) -> None:
+    def __init__(self, *, server: str, api_version: str, experimental: bool = False) -> None:
         self._server = server
         self._api_version = api_version
+        self._experimental = "true" if experimental else "false"
         self._second = 0
         self._heads: dict[tuple[int, str, str, Told], bytes] = {}
 
@@ -64,7 +65,7 @@ class Heads:
         if content_type:
             lines.append(f"Content-Type: {content_type}")
         if told == "all":
-            lines.append("Docker-Experimental: false")
+            lines.append(f"Docker-Experimental: {self._experimental}")
         if told != "nothing":
             lines.append(f"Ostype: linux\r\nServer: {self._server}")
         lines.append(time.strftime("Date: %a, %d %b %Y %H:%M:%S GMT", time.gmtime(self._second)))

@@ -54,7 +54,7 @@ class Server:
     """Serves one engine on any number of sockets.
 
     `version` is the product's, for the header ``Server``. Without `access_log` requests are not
-    logged.
+    logged. `experimental` is what clients are told that the engine is.
     """
 
     def __init__(
@@ -64,9 +64,14 @@ class Server:
         version: str,
         log: logging.Logger,
         access_log: AccessLog | None = None,
+        experimental: bool = False,
     ) -> None:
         # Clients look for `Docker/<version> (<os>)`; the version may be any word.
-        self.heads = Heads(server=f"Docker/lamina-{version} (linux)", api_version=str(NEWEST))
+        self.heads = Heads(
+            server=f"Docker/lamina-{version} (linux)",
+            api_version=str(NEWEST),
+            experimental=experimental,
+        )
         self.stopping = asyncio.Event()
         self.connections: set[Connection] = set()
         self._log = log
@@ -76,7 +81,7 @@ class Server:
         self._router = Router(
             [
                 *absent_routes(),
-                *SystemHandlers(engine, stopping=self.stopping).routes(),
+                *SystemHandlers(engine, stopping=self.stopping, experimental=experimental).routes(),
                 *ImageHandlers(engine).routes(),
                 *ArchiveHandlers(engine, log=log).routes(),
                 *BuildHandlers(engine, log=log).routes(),

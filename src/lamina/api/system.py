@@ -21,11 +21,15 @@ _encode = msgspec.json.Encoder(order="deterministic").encode
 class SystemHandlers:
     """Answers what is asked about the engine itself.
 
-    `stopping` is set when the server goes down: endless streams end then.
+    `stopping` is set when the server goes down: endless streams end then. `experimental` is what
+    the engine is said to be.
     """
 
-    def __init__(self, engine: SystemApi, *, stopping: asyncio.Event) -> None:
+    def __init__(
+        self, engine: SystemApi, *, stopping: asyncio.Event, experimental: bool = False
+    ) -> None:
         self._engine = engine
+        self._experimental = experimental
         self._stopping = stopping
         self._listeners = 0
 
@@ -59,14 +63,16 @@ class SystemHandlers:
                 version,
                 api_version=str(NEWEST),
                 min_api_version=str(OLDEST),
-                components=[_with_api_versions(component) for component in version.components],
+                experimental=self._experimental or msgspec.UNSET,
+                components=[self._told_here(component) for component in version.components],
             )
         )
 
     async def info(self, exchange: Exchange) -> None:
         """``GET /info``."""
         info = await self._engine.system_info()
-        exchange.reply_value(msgspec.structs.replace(info, nevents_listener=self._listeners))
+        told = {"nevents_listener": self._listeners, "experimental_build": self._experimental}
+        exchange.reply_value(msgspec.structs.replace(info, **told))
 
     async def data_usage(self, exchange: Exchange) -> None:
         """``GET /system/df``."""
@@ -98,10 +104,14 @@ class SystemHandlers:
         finally:
             self._listeners -= 1
 
-
-def _with_api_versions(component: VersionComponent) -> VersionComponent:
-    details = component.details
-    if not details or "ApiVersion" not in details:
-        return component
-    details = {**details, "ApiVersion": str(NEWEST), "MinAPIVersion": str(OLDEST)}
-    return msgspec.structs.replace(component, details=details)
+    def _told_here(self, component: VersionComponent) -> VersionComponent:
+        """The engine's component, with what is this server's to say."""
+        details = component.details
+        if not details or "ApiVersion" not in details:
+            return component
+        here = {
+            "ApiVersion": str(NEWEST),
+            "Experimental": "true" if self._experimental else "false",
+            "MinAPIVersion": str(OLDEST),
+        }
+        return msgspec.structs.replace(component, details={**details, **here})

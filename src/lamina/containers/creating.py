@@ -76,7 +76,11 @@ async def create_container(
         _check_free(catalogue.container_names, name)
     image = find_image(catalogue, config.image)
     if platform is not None and not platform.matches(image.platform):
-        raise ImageNotFound(config.image)
+        raise ImageNotFound(
+            config.image,
+            f"image with reference {config.image} was found but does not match the specified"
+            f" platform: wanted {platform}, actual: {image.platform}",
+        )
     runtime = await workshop.runtime()
     beginning = Beginning(
         id=secrets.token_hex(32),

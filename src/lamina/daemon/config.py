@@ -59,6 +59,9 @@ value counts unless the same is given on the command line.
     The OCI runtime, by name or path. Default: the first of runc, crun and youki that works.
 ``search-index``
     URL that is searched for images of Docker Hub. Default: ``https://index.docker.io``.
+``experimental``
+    true says to clients that dockerd's experiments are here, without which docker's own offers no
+    ``build --squash``; nothing else changes by it.
 
 Keys of dockerd's that concern what Lamina does not have (`IGNORED_KEYS`) are logged and ignored;
 any other key is an error.
@@ -105,7 +108,6 @@ IGNORED_KEYS = frozenset(
         "dns-search",
         "exec-opts",
         "exec-root",
-        "experimental",
         "features",
         "fixed-cidr",
         "fixed-cidr-v6",
@@ -193,6 +195,7 @@ class DaemonConfig:
     snapshot_driver: str | None = None
     runtime: str | None = None
     search_index: str = "https://index.docker.io"
+    experimental: bool = False
     ignored: tuple[str, ...] = ()
 
     def with_options(self, options: Mapping[str, Any]) -> "DaemonConfig":
@@ -392,5 +395,6 @@ KEYS: Mapping[str, tuple[str, Callable[[object], Any]]] = {
     "snapshot-driver": ("snapshot_driver", _driver),
     "runtime": ("runtime", _text),
     "search-index": ("search_index", _text),
+    "experimental": ("experimental", _flag),
 }
 """Each key, the field it is kept in, and what reads its value."""

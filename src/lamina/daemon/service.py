@@ -35,7 +35,13 @@ async def serve(
     `end_containers` is called while requests that wait for containers still go on. CannotListen.
     """
     async with _listening(config, environ) as listeners:
-        server = Server(engine, version=__version__, log=log, access_log=access_log)
+        server = Server(
+            engine,
+            version=__version__,
+            log=log,
+            access_log=access_log,
+            experimental=config.experimental,
+        )
         try:
             for listener in listeners:
                 await server.listen(listener.socket, tls=listener.tls, guarded=listener.guarded)

@@ -19,7 +19,10 @@ from lamina.records.records import Transaction
 
 _TYPE: Final = "exec.cachemount"
 _FIELDS: Final = ("id", "parent", "type", "description", "inuse", "shared", "private")
-_FILTERS: Final = ("until", "unused-for", *_FIELDS)
+_LABELS: Final = ("label", "label!")
+"""``docker system prune`` sends its filters here too. Nothing that is kept has a label."""
+_FILTERS: Final = ("until", "unused-for", *_LABELS, *_FIELDS)
+_FAILED: Final = "failed to prune build cache"
 
 Condition = Callable[[CacheEntry], bool]
 
@@ -49,7 +52,12 @@ async def prune_build_cache(
 
     Raises InvalidFilter, InvalidParameter.
     """
-    wanted = _condition(filters, now)
+    try:
+        wanted = _condition(filters, now)
+    except InvalidFilter as error:
+        raise InvalidFilter(f"{_FAILED}: {error}", name=error.name) from None
+    except InvalidParameter as error:
+        raise InvalidParameter(f"{_FAILED}: {error}") from None
     entries = await caches.entries()
     total = sum(entry.size for entry in entries)
     removed = []
@@ -78,7 +86,7 @@ def _condition(filters: Filters | None, now: int) -> Condition:
     if "until" in checked and "unused-for" in checked:
         raise InvalidParameter('conflicting filters: "until" and "unused-for"')
     for name in _FILTERS:
-        if len(checked[name]) > 1:
+        if name not in _LABELS and len(checked[name]) > 1:
             raise InvalidParameter("filters expect only one value")
     since = _since(checked, now)
     try:
@@ -96,7 +104,8 @@ def _condition(filters: Filters | None, now: int) -> Condition:
             "private": "true",
         }
         return (
-            (since is None or entry.record.last_used <= since)
+            not checked["label"]
+            and (since is None or entry.record.last_used <= since)
             and id_pattern.search(entry.id) is not None
             and all(_agrees(value, checked[name]) for name, value in told.items())
         )

@@ -37,6 +37,7 @@ class SystemVersion(Model, kw_only=True):
     os: str = "linux"
     arch: str
     kernel_version: str = ""
+    experimental: bool | msgspec.UnsetType = msgspec.UNSET
     build_time: str = ""
 
 

@@ -32,7 +32,12 @@ async def test_version_tells_the_servers_api(wire: Wire) -> None:
     version = (await wire.ask("GET", "/version")).json()
     assert (version["ApiVersion"], version["MinAPIVersion"]) == ("1.44", "1.12")
     (engine,) = version["Components"]
-    assert engine["Details"] == {"ApiVersion": "1.44", "Arch": "amd64", "MinAPIVersion": "1.12"}
+    assert engine["Details"] == {
+        "ApiVersion": "1.44",
+        "Arch": "amd64",
+        "Experimental": "false",
+        "MinAPIVersion": "1.12",
+    }
 
 
 async def test_info_counts_who_listens(served: Served, wire: Wire) -> None:

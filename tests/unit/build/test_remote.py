@@ -1,11 +1,7 @@
 """Contexts and files that come by URL, from servers on this machine."""
 
 import hashlib
-import http.server
 import os
-import socket
-import subprocess
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,8 +11,7 @@ from lamina.build.git import GitSource
 from lamina.engine import Engine
 from lamina.errors import DigestMismatch, InvalidParameter, LaminaError, NotFound
 from tests.real.images import gzipped, tar_of, write_tree
-from tests.real.process import Background
-from tests.real.programs import require
+from tests.real.web import git, git_daemon, web_server
 from tests.unit.build.builds import build, layers
 
 DOCKERFILE = b"FROM busybox\nCOPY a /\n"
@@ -28,43 +23,8 @@ def web(tmp_path: Path) -> Iterator[tuple[Path, str]]:
     """A directory, and the URL under which it is served."""
     directory = tmp_path / "web"
     directory.mkdir()
-
-    class Handler(http.server.SimpleHTTPRequestHandler):
-        def __init__(self, *args: object) -> None:
-            super().__init__(*args, directory=str(directory))  # type: ignore[arg-type]
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-        def end_headers(self) -> None:
-            if self.path.startswith("/named"):
-                self.send_header("Content-Disposition", 'attachment; filename="a/given name"')
-            super().end_headers()
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield directory, f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
-def git(directory: Path, *arguments: str) -> str:
-    settings = {
-        "GIT_CONFIG_GLOBAL": "/dev/null",
-        "GIT_CONFIG_NOSYSTEM": "1",
-        "HOME": "/nonexistent",
-    }
-    identity = ("-c", "user.name=a", "-c", "user.email=a@example.com")
-    done = subprocess.run(
-        [require("git"), *identity, "-C", str(directory), *arguments],
-        check=True,
-        capture_output=True,
-        text=True,
-        env={"PATH": os.environ["PATH"], **settings},
-    )
-    return done.stdout.strip()
+    with web_server(directory) as url:
+        yield directory, url
 
 
 @pytest.fixture
@@ -81,22 +41,8 @@ def repository(tmp_path: Path) -> Iterator[tuple[Path, str]]:
     git(work, "add", ".")
     git(work, "commit", "--quiet", "-m", "two")
     git(work, "checkout", "--quiet", "main")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    program = [require("git"), "daemon", "--export-all", f"--base-path={base}"]
-    server = Background(
-        [*program, "--listen=127.0.0.1", f"--port={port}", "--reuseaddr", str(base)],
-        log=tmp_path / "git.log",
-    )
-
-    def answers() -> bool:
-        with socket.socket() as client:
-            return client.connect_ex(("127.0.0.1", port)) == 0
-
-    server.wait_ready(answers)
-    yield work, f"git://127.0.0.1:{port}/repo.git"
-    server.stop()
+    with git_daemon(base, log=tmp_path / "git.log") as url:
+        yield work, f"{url}/repo.git"
 
 
 async def size_of_a(engine: Engine, image: str) -> int:
