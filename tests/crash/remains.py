@@ -26,7 +26,7 @@ def wait_until_gone(root: Path) -> None:
 def words_of(pid: str) -> list[bytes]:
     """The command line of a process; empty if it is gone."""
     try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        return Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[:-1]
     except OSError:
         return []
 

@@ -17,17 +17,24 @@ SOURCE = Path(__file__).resolve().parents[2] / "src"
 class LaminaDaemon:
     """`lamina serve` on one root and one unix socket; can be killed and started again.
 
-    `directory` holds the root, the socket and the log; it belongs to the caller.
+    `directory` holds the root, the socket and the log; it belongs to the caller. `within` makes the
+    command line one that runs elsewhere, such as in a network namespace.
     """
 
     def __init__(
-        self, directory: Path, *, options: Sequence[str] = (), answers_on_socket: bool = True
+        self,
+        directory: Path,
+        *,
+        options: Sequence[str] = (),
+        answers_on_socket: bool = True,
+        within: Sequence[str] = (),
     ) -> None:
         self.directory = directory
         self.root = directory / "root"
         self.socket = directory / "l.sock"
         self.log = directory / "log"
         self._options = tuple(options)
+        self._within = tuple(within)
         self._answers_on_socket = answers_on_socket
         self._background: Background | None = None
 
@@ -49,6 +56,7 @@ class LaminaDaemon:
     def argv(self) -> list[str]:
         listen = ["-H", self.host] if self._answers_on_socket else []
         return [
+            *self._within,
             *(sys.executable, "-m", "lamina", "serve", "--root", str(self.root)),
             *listen,
             *self._options,

@@ -13,7 +13,7 @@ from lamina.containers.locating import ownership_of
 from lamina.containers.mounts import mount_points
 from lamina.containers.names import check_name, new_name
 from lamina.containers.sandboxing import container_limits
-from lamina.containers.settings import Settings, State, complete, warnings_about
+from lamina.containers.settings import Settings, State, complete, wants_network, warnings_about
 from lamina.containers.stored import encoded, settings_of
 from lamina.errors import Conflict, ImageNotFound, InvalidParameter
 from lamina.layers.directories import OPEN_DIRECTORY, Directories, Directory
@@ -91,12 +91,12 @@ async def create_container(
         created=containers.now(),
     )
     container = await records.finish(make_container(containers, beginning))
-    warnings = warnings_about(
-        settings_of(container).host_config,
-        bridge=runtime.bridge() is not None,
-        rootless=runtime.machine.rootless,
-    )
-    return container, warnings
+    host, networks = settings_of(container).host_config, await workshop.networks()
+    no_network = ""
+    if wants_network(host) and await networks.way() is None:
+        no_network = networks.none()
+    rootless = runtime.machine.rootless
+    return container, warnings_about(host, no_network=no_network, rootless=rootless)
 
 
 async def make_container(containers: Containers, beginning: Beginning) -> Container:

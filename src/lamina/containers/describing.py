@@ -23,9 +23,11 @@ from lamina.oci.timestamp import ZERO, format_unix
 from lamina.records.catalogue import Catalogue
 from lamina.records.containers import Container
 from lamina.records.lookup import is_id_of
+from lamina.runtime.networks.network import Endpoint
 
 __all__ = ["inspect_container", "shown_image", "status_text", "summarize"]
 
+_NOWHERE: Final = Endpoint(address="", prefix=0, gateway="")
 _UNITS: Final = (
     (2 * 365 * 86_400, 365 * 86_400, "years"),
     (2 * 30 * 86_400, 30 * 86_400, "months"),
@@ -67,10 +69,19 @@ def inspect_container(
         graph_driver=GraphDriverData(name=driver),
         mounts=list(settings.mounts),
         config=settings.config,
-        network_settings=NetworkSettings(
-            ports=dict.fromkeys(settings.config.exposed_ports) if container.is_running else {},
-            networks=_networks(settings),
-        ),
+        network_settings=_network_settings(container, settings),
+    )
+
+
+def _network_settings(container: Container, settings: Settings) -> NetworkSettings:
+    endpoint = state_of(container).endpoint or _NOWHERE
+    return NetworkSettings(
+        ports=dict.fromkeys(settings.config.exposed_ports) if container.is_running else {},
+        ip_address=endpoint.address,
+        ip_prefix_len=endpoint.prefix,
+        gateway=endpoint.gateway,
+        mac_address=endpoint.mac,
+        networks=_networks(container, settings),
     )
 
 
@@ -92,11 +103,18 @@ def _state(container: Container, health: HealthState | None) -> ContainerState:
     )
 
 
-def _networks(settings: Settings) -> dict[str, EndpointSettings]:
+def _networks(container: Container, settings: Settings) -> dict[str, EndpointSettings]:
     mode = settings.host_config.network_mode
     if mode.startswith("container:"):
         return {}
-    return {"bridge" if mode == "default" else mode: EndpointSettings()}
+    endpoint = state_of(container).endpoint or _NOWHERE
+    shown = EndpointSettings(
+        ip_address=endpoint.address,
+        ip_prefix_len=endpoint.prefix,
+        gateway=endpoint.gateway,
+        mac_address=endpoint.mac,
+    )
+    return {"bridge" if mode == "default" else mode: shown}
 
 
 def summarize(
@@ -124,7 +142,7 @@ def summarize(
         state=container.status,
         status=status_text(container, now, health),
         host_config=SummaryHostConfig(network_mode=settings.host_config.network_mode),
-        network_settings=SummaryNetworks(networks=_networks(settings)),
+        network_settings=SummaryNetworks(networks=_networks(container, settings)),
         mounts=list(settings.mounts),
     )
 

@@ -61,6 +61,7 @@ async def _lay_to_rest(containers: Containers, container: Container, ended: Exit
             exit_code=ended.code,
             oom_killed=ended.oom_killed,
             finished=ended.time,
+            endpoint=None,
         )
         if settings_of(container).host_config.auto_remove:
             happened = [("die", {"exitCode": str(ended.code)})]

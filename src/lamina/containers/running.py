@@ -96,6 +96,7 @@ async def _start(containers: Containers, container: Container, live: Live, **fac
             error="",
             oom_killed=False,
             stopped_by_hand=False,
+            endpoint=sandbox.endpoint,
             **facts,
         )
         await containers.put(running, "start", durable=False)
@@ -123,7 +124,6 @@ async def _sandbox(containers: Containers, container: Container, settings: Setti
             mounted,
             runtime.machine,
             process_of=lambda other: process_of(containers, other),
-            bridge=runtime.bridge() is not None,
         )
         return await runtime.start(container.id, spec, stdin=settings.config.open_stdin)
     except NotExecutable:
@@ -222,6 +222,7 @@ async def _ended(containers: Containers, container: Container, live: Live, ended
         exit_code=ended.code,
         oom_killed=ended.oom_killed,
         finished=ended.time,
+        endpoint=None,
     )
     again = wants_restart(containers, exited)
     happened = end_of_process(state.started, ended)

@@ -38,11 +38,10 @@ def sandbox_spec(
     machine: Machine,
     *,
     process_of: Callable[[str], int],
-    bridge: bool,
 ) -> SandboxSpec:
     """What to start; `process_of` gives the process ID of another container, which must run.
 
-    `bridge`: whether a network with a way out is to be had. Raises InvalidParameter, Conflict.
+    Raises InvalidParameter, Conflict.
     """
     config, host = settings.config, settings.host_config
     network, network_of = _network(host, process_of)
@@ -70,7 +69,7 @@ def sandbox_spec(
         limits=container_limits(host),
         hostname=config.hostname,
         domainname=config.domainname,
-        network=network if bridge or network is not NetworkMode.BRIDGE else NetworkMode.NONE,
+        network=network,
         network_of=network_of,
         extra_hosts=host.extra_hosts or (),
         dns=host.dns or (),

@@ -11,6 +11,7 @@ from lamina.dockerfile.signals import parse_signal
 from lamina.errors import Conflict, InvalidParameter, NotFound, NotImplementedHere
 from lamina.models import HostConfig, LogConfig, MountPoint
 from lamina.oci.containerconfig import ContainerConfig, Healthcheck
+from lamina.runtime.networks.network import Endpoint
 from lamina.runtime.ocispec import MASKED_PATHS, READONLY_PATHS
 from lamina.runtime.spec import DEFAULT_SHM_SIZE
 
@@ -22,6 +23,7 @@ __all__ = [
     "complete",
     "merge_config",
     "security_options",
+    "wants_network",
     "warnings_about",
 ]
 
@@ -66,6 +68,8 @@ class State(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     restarts: int = 0
     """How often its restart policy has started it again."""
     stopped_by_hand: bool = False
+    endpoint: Endpoint | None = None
+    """In its own network, while it runs, if that has a way out."""
 
 
 def merge_config(own: ContainerConfig, image: ContainerConfig) -> ContainerConfig:
@@ -278,10 +282,15 @@ _LIMITS: Final = (
 )  # fmt: skip
 
 
-def warnings_about(host: HostConfig, *, bridge: bool, rootless: bool = False) -> list[str]:
+def wants_network(host: HostConfig) -> bool:
+    """Whether it is to have a network of its own with a way out."""
+    return host.network_mode in {"", "default", "bridge"}
+
+
+def warnings_about(host: HostConfig, *, no_network: str = "", rootless: bool = False) -> list[str]:
     """What the caller should know.
 
-    `bridge`: whether a network with a way out is to be had; `rootless`: there are no limits.
+    `no_network` is said of a container that wants one; `rootless`: there are no limits.
     """
     found = []
     for name, what in _UNUSED.items():
@@ -291,14 +300,8 @@ def warnings_about(host: HostConfig, *, bridge: bool, rootless: bool = False) ->
         found.append("lamina supports the log options max-size and max-file only.")
     if host.port_bindings or host.publish_all_ports:
         found.append("lamina does not publish ports; the container's are not reachable.")
-    if host.network_mode in {"", "default", "bridge"} and not bridge:
-        found.append(
-            "Without root, there is no network with a way out: the container has a loopback device"
-            " only, or with the network mode host all that the host has."
-            if rootless
-            else "No program for container networks is installed, so the container has a loopback"
-            " device only: install slirp4netns, or use the network mode host."
-        )
+    if no_network and wants_network(host):
+        found.append(no_network)
     if host.oom_kill_disable is not None and host.oom_kill_disable and not host.memory:
         found.append(
             "OOM killer is disabled for the container, but no memory limit is set, this can result"

@@ -57,6 +57,9 @@ value counts unless the same is given on the command line.
     first that works.
 ``runtime``
     The OCI runtime, by name or path. Default: the first of runc, crun and youki that works.
+``network-driver``
+    The way out of containers' own networks: ``slirp4netns`` or ``cni``. Default: the first that
+    works.
 ``search-index``
     URL that is searched for images of Docker Hub. Default: ``https://index.docker.io``.
 ``experimental``
@@ -70,7 +73,7 @@ any other key is an error.
 import json
 import re
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -79,6 +82,7 @@ from lamina.api.access_log import LogFormat
 from lamina.api.listening import TlsFiles
 from lamina.default_root import default_root
 from lamina.errors import InvalidParameter
+from lamina.runtime.networks.choice import DRIVERS as NETWORK_DRIVERS
 from lamina.snapshots.choice import DRIVERS
 
 LogLevel = Literal["debug", "info", "warn", "error"]
@@ -194,6 +198,7 @@ class DaemonConfig:
     builder: BuilderConfig = BuilderConfig()
     snapshot_driver: str | None = None
     runtime: str | None = None
+    network_driver: str | None = None
     search_index: str = "https://index.docker.io"
     experimental: bool = False
     ignored: tuple[str, ...] = ()
@@ -321,8 +326,16 @@ def _compression(value: object) -> str:
 
 
 def _driver(value: object) -> str:
-    if value not in DRIVERS:
-        raise ValueError(f"expected one of {', '.join(DRIVERS)}")
+    return _one_of(value, DRIVERS)
+
+
+def _network_driver(value: object) -> str:
+    return _one_of(value, NETWORK_DRIVERS)
+
+
+def _one_of(value: object, known: Sequence[str]) -> str:
+    if value not in known:
+        raise ValueError(f"expected one of {', '.join(known)}")
     return str(value)
 
 
@@ -394,6 +407,7 @@ KEYS: Mapping[str, tuple[str, Callable[[object], Any]]] = {
     "builder": ("builder", _builder),
     "snapshot-driver": ("snapshot_driver", _driver),
     "runtime": ("runtime", _text),
+    "network-driver": ("network_driver", _network_driver),
     "search-index": ("search_index", _text),
     "experimental": ("experimental", _flag),
 }

@@ -58,6 +58,7 @@ async def open_engine(
         layer_compression=Compression(config.layer_compression),
         snapshot_driver=config.snapshot_driver,
         runtime=config.runtime,
+        network_driver=config.network_driver,
         build_cache_limit=config.builder.keep_storage,
         insecure_builds=config.builder.insecure,
     ) as engine:

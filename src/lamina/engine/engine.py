@@ -133,6 +133,7 @@ class Engine(ContainerOperations):
         insecure_builds: bool = False,
         snapshot_driver: str | None = None,
         runtime: str | None = None,
+        network_driver: str | None = None,
     ) -> AsyncIterator[Self]:
         """Open the engine on `root`, which is made if it does not exist.
 
@@ -142,10 +143,10 @@ class Engine(ContainerOperations):
         call does not; `max_downloads` and `max_uploads` layers move at a time, and those that are
         here uncompressed are pushed in `layer_compression`. `build_cache_limit` bytes are left of
         what cache mounts hold when a build ends; `insecure_builds` lets RUN ask for all privileges.
-        `snapshot_driver` and `runtime` (an OCI runtime, by name or path) are found by trying, when
-        they are first needed, if they are not given. Containers that still run at the end
-        are killed (see `stop_containers`). Raises Unavailable if the root belongs to a
-        newer version or stays locked.
+        `snapshot_driver`, `runtime` (an OCI runtime, by name or path) and `network_driver` are
+        found by trying, when they are first needed, if they are not given. Containers that still
+        run at the end are killed (see `stop_containers`). Raises Unavailable if the root belongs to
+        a newer version or stays locked.
         """
         logger = logger or logging.getLogger("lamina")
         if root is None:
@@ -174,7 +175,13 @@ class Engine(ContainerOperations):
                 compression=layer_compression,
             )
             workshop = Workshop(
-                root, records, blobs, logger=logger, driver=snapshot_driver, program=runtime
+                root,
+                records,
+                blobs,
+                logger=logger,
+                driver=snapshot_driver,
+                program=runtime,
+                network=network_driver,
             )
             containers = Containers(
                 root / "containers",

@@ -124,7 +124,12 @@ def system_info(
         default_runtime=next(iter(facts.runtimes), ""),
         init_binary="docker-init" if facts.init is not None else "",
         security_options=["name=seccomp,profile=default"] if facts.machine.seccomp else [],
-        plugins={"Volume": [], "Network": [], "Authorization": None, "Log": []},
+        plugins={
+            "Volume": [],
+            "Network": [facts.network] if facts.network else [],
+            "Authorization": None,
+            "Log": [],
+        },
         nfd=sum(1 for _ in Path("/proc/self/fd").iterdir()),
         system_time=format_unix(now),
         kernel_version=host.kernel_version,

@@ -6,9 +6,17 @@ from pathlib import Path
 from typing import Final
 
 from lamina.errors import InvalidParameter
+from lamina.runtime.networks.network import Endpoint
 from lamina.runtime.spec import Mount, NetworkMode, SandboxSpec
 
-__all__ = ["FILES", "host_file_mounts", "host_line", "hosts_text", "resolver_text"]
+__all__ = [
+    "FILES",
+    "host_file_mounts",
+    "host_line",
+    "host_resolver",
+    "hosts_text",
+    "resolver_text",
+]
 
 FILES: Final = ("/etc/hosts", "/etc/hostname", "/etc/resolv.conf")
 
@@ -16,6 +24,7 @@ _RESOLVER: Final = Path("/etc/resolv.conf")
 _STUB_RESOLVER: Final = Path("/run/systemd/resolve/resolv.conf")
 """What systemd-resolved knows; /etc/resolv.conf then names an address of the host's own."""
 _PUBLIC_RESOLVERS: Final = ("8.8.8.8", "8.8.4.4")
+_NO_GATEWAY: Final = "127.0.0.1"
 _HOSTS: Final = (
     "127.0.0.1\tlocalhost",
     "::1\tlocalhost ip6-localhost ip6-loopback",
@@ -27,16 +36,16 @@ _HOSTS: Final = (
 
 
 def host_file_mounts(
-    directory: Path, spec: SandboxSpec, *, resolver: str | None = None
+    directory: Path, spec: SandboxSpec, *, endpoint: Endpoint | None = None
 ) -> list[Mount]:
     """Write the files into `directory`, and say where they go; those with a mount are left out.
 
-    `resolver` is the name server that the sandbox's network has of its own.
+    `endpoint` is the sandbox's in its own network, if that has a way out.
     """
     texts = {
-        "/etc/hosts": hosts_text(spec),
+        "/etc/hosts": hosts_text(spec, endpoint),
         "/etc/hostname": f"{spec.hostname}\n",
-        "/etc/resolv.conf": _resolver(spec, resolver),
+        "/etc/resolv.conf": _resolver(spec, endpoint),
     }
     taken = {mount.target for mount in spec.mounts}
     mounts = []
@@ -50,8 +59,9 @@ def host_file_mounts(
     return mounts
 
 
-def hosts_text(spec: SandboxSpec) -> str:
+def hosts_text(spec: SandboxSpec, endpoint: Endpoint | None = None) -> str:
     """The text of ``/etc/hosts``. InvalidParameter."""
+    own, gateway = (endpoint.address, endpoint.gateway) if endpoint else ("127.0.1.1", _NO_GATEWAY)
     if spec.network is NetworkMode.HOST:
         lines = [*_host_lines(Path("/etc/hosts"))]
     else:
@@ -60,13 +70,13 @@ def hosts_text(spec: SandboxSpec) -> str:
             names = spec.hostname
             if spec.domainname:
                 names = f"{spec.hostname}.{spec.domainname} {spec.hostname}"
-            lines.append(f"127.0.1.1\t{names}")
-    lines += [host_line(text) for text in spec.extra_hosts]
+            lines.append(f"{own}\t{names}")
+    lines += [host_line(text, gateway=gateway) for text in spec.extra_hosts]
     return "\n".join(lines) + "\n"
 
 
-def host_line(text: str) -> str:
-    """The line of ``name:address``. InvalidParameter."""
+def host_line(text: str, *, gateway: str = _NO_GATEWAY) -> str:
+    """The line of ``name:address``, where ``host-gateway`` is one. InvalidParameter."""
     name, separator, address = text.partition(":" if ":" in text.partition("=")[0] else "=")
     if not separator or not name:
         raise InvalidParameter(f'bad format for add-host: "{text}"')
@@ -76,7 +86,7 @@ def host_line(text: str) -> str:
         except ValueError:
             raise InvalidParameter(f'invalid IP address in add-host: "{address}"') from None
     else:
-        address = "127.0.0.1"
+        address = gateway
     return f"{address.strip('[]')}\t{name}"
 
 
@@ -87,16 +97,20 @@ def _host_lines(path: Path) -> list[str]:
         return list(_HOSTS)
 
 
-def _resolver(spec: SandboxSpec, own: str | None) -> str:
-    host = ""
+def host_resolver() -> str:
+    """The text of the host's ``/etc/resolv.conf``; empty if it has none."""
     for path in (_STUB_RESOLVER, _RESOLVER):
         try:
-            host = path.read_text(errors="replace")
-            break
+            return path.read_text(errors="replace")
         except OSError:
             continue
+    return ""
+
+
+def _resolver(spec: SandboxSpec, endpoint: Endpoint | None) -> str:
+    own = endpoint.resolver if endpoint else ""
     return resolver_text(
-        host,
+        host_resolver(),
         servers=spec.dns or ((own,) if own else ()),
         search=spec.dns_search,
         options=spec.dns_options,

@@ -25,7 +25,8 @@ from typing import Any, Final
 
 from lamina.errors import Conflict, InvalidParameter, NotExecutable, StartFailed, Unavailable
 from lamina.runtime.hostfiles import host_file_mounts
-from lamina.runtime.network import RESOLVER, Network, find_bridge
+from lamina.runtime.networks.choice import Networks
+from lamina.runtime.networks.network import Endpoint, Network
 from lamina.runtime.ocispec import (
     Machine,
     cgroup_path,
@@ -141,11 +142,14 @@ class Sandbox(RunningProcess):
         launched: _Launched,
         *,
         spec: SandboxSpec,
+        endpoint: Endpoint | None,
         runtime: "Runtime",
         supervisor: Supervisor,
     ) -> None:
         super().__init__(name, launched, supervisor)
         self.spec: Final = spec
+        self.endpoint: Final = endpoint
+        """In its own network, if that has a way out."""
         self.cgroup: Final = cgroup_path(name, spec)
         self._runtime = runtime
 
@@ -189,7 +193,8 @@ class Runtime:
 
     `program` names the OCI runtime, else they are tried; `command` makes a command line one that
     runs where the root filesystems are (`Snapshots.command`), `rootless` says that this is a user
-    namespace with one user. Nothing is started before it is needed.
+    namespace with one user. `networks` are those with a way out; without them there are none.
+    Nothing is started before it is needed.
     """
 
     def __init__(
@@ -199,6 +204,7 @@ class Runtime:
         program: str | None = None,
         command: Callable[[Sequence[str]], list[str]] = list,
         rootless: bool = False,
+        networks: Networks | None = None,
     ) -> None:
         self._directory = directory
         self._wanted = program
@@ -208,17 +214,14 @@ class Runtime:
         self._starts = asyncio.Semaphore(_STARTS_AT_ONCE)
         self._program: RuntimeProgram | None = None
         self._supervisor: Supervisor | None = None
-        self._networks: dict[str, Network] = {}
+        self._networks = networks
+        self._opened: dict[str, Network] = {}
         self._releasing: set[asyncio.Task[None]] = set()
 
     @property
     def machine(self) -> Machine:
         """Facts about the kernel."""
         return self._machine
-
-    def bridge(self) -> str | None:
-        """The program that gives a network a way out; None if none is installed."""
-        return None if self._machine.rootless else find_bridge()
 
     @property
     def name(self) -> str:
@@ -319,14 +322,13 @@ class Runtime:
         """Kill a sandbox, if it runs, and wait until nothing is left of it."""
         if self._supervisor is not None:
             await self._supervisor.delete(name)
-        if (network := self._networks.pop(name, None)) is not None:
+        if (network := self._opened.pop(name, None)) is not None:
             self._release(network)
         await asyncio.to_thread(discard, self._directory / "bundles", name)
 
     def _release(self, network: Network) -> None:
-        """Let go of a network; nobody waits for what forwards, but when all is closed."""
-        network.release()
-        ending = asyncio.create_task(network.ended())
+        """Close a network; nobody waits for that, but when all is closed."""
+        ending = asyncio.create_task(network.close())
         self._releasing.add(ending)
         ending.add_done_callback(self._releasing.discard)
 
@@ -336,8 +338,8 @@ class Runtime:
             if self._supervisor is not None:
                 await self._supervisor.close()
                 self._supervisor = None
-            while self._networks:
-                self._release(self._networks.popitem()[1])
+            while self._opened:
+                self._release(self._opened.popitem()[1])
             if self._releasing:
                 await asyncio.wait(self._releasing)
         await asyncio.to_thread(discard, self._directory.parent, self._directory.name)
@@ -348,9 +350,7 @@ class Runtime:
         options = await self._options()
         supervisor = await self._supervised()
         bundle = self._directory / "bundles" / name
-        network = None
-        if spec.network is NetworkMode.BRIDGE and (bridge := self.bridge()) is not None:
-            network = await Network.open(bridge)
+        network = await self._open_network(spec)
         try:
             await asyncio.to_thread(self._make_bundle, bundle, name, spec, network)
         except BaseException as error:
@@ -360,7 +360,7 @@ class Runtime:
                 raise Conflict(f"sandbox {name} already exists") from None
             raise
         if network is not None:
-            self._networks[name] = network
+            self._opened[name] = network
         request: dict[str, Any] = {
             "do": "run",
             "argv": [*options, *_LOG, "run", "--detach", *_PID_FILE],
@@ -378,7 +378,21 @@ class Runtime:
             if isinstance(error, Unavailable):
                 raise start_failure(str(error)) from None
             raise
-        return Sandbox(name, launched, spec=spec, runtime=self, supervisor=supervisor)
+        return Sandbox(
+            name,
+            launched,
+            spec=spec,
+            endpoint=network.endpoint if network is not None else None,
+            runtime=self,
+            supervisor=supervisor,
+        )
+
+    async def _open_network(self, spec: SandboxSpec) -> Network | None:
+        """The network with a way out of a sandbox that is to have one, where there are such."""
+        if spec.network is not NetworkMode.BRIDGE or self._networks is None:
+            return None
+        way = await self._networks.way()
+        return None if way is None else await way.open()
 
     async def _exec(
         self, sandbox: Sandbox, process: ProcessSpec, *, stdin: bool, privileged: bool
@@ -456,7 +470,7 @@ class Runtime:
         init = find_init() if spec.init else None
         bundle.mkdir(mode=0o711)
         try:
-            mounts = host_file_mounts(bundle, spec, resolver=RESOLVER if network else None)
+            mounts = host_file_mounts(bundle, spec, endpoint=network.endpoint if network else None)
             document = sandbox_document(
                 name,
                 spec,

@@ -4,6 +4,7 @@
 
     ROOT/snapshots/DRIVER/    as `lamina.snapshots.choice` has it
     ROOT/run/PROCESS/         the runtime of one process that uses the root
+    ROOT/bridge/              as `lamina.runtime.networks.bridge` has it
 
 The key of a snapshot begins with the process that has made it, so that what a killed one was at is
 told from what others are at.
@@ -23,6 +24,8 @@ from lamina.oci.digest import Digest
 from lamina.records.catalogue import Catalogue
 from lamina.records.records import Records
 from lamina.runtime.layer_sources import layer_sources
+from lamina.runtime.networks.choice import Networks, sweep_networks
+from lamina.runtime.networks.namespaces import Surroundings
 from lamina.runtime.ocispec import Machine
 from lamina.runtime.programs import find_init
 from lamina.runtime.rootfs import RootFilesystems
@@ -46,13 +49,15 @@ class WorkshopFacts:
     """OCI runtimes by name, and where they are: the one that is used first, if that is known."""
     init: Path | None
     machine: Machine
+    network: str
+    """The way out of containers' own networks; empty if there is none."""
 
 
 class Workshop:
     """Belongs to one engine, and to its event loop.
 
-    `driver` asks for one way of keeping snapshots, `program` for one OCI runtime; without them what
-    works is found by trying.
+    `driver` asks for one way of keeping snapshots, `program` for one OCI runtime, `network` for one
+    way out of networks; without them what works is found by trying.
     """
 
     def __init__(
@@ -64,6 +69,7 @@ class Workshop:
         logger: logging.Logger,
         driver: str | None = None,
         program: str | None = None,
+        network: str | None = None,
     ) -> None:
         self._root = root
         self._records = records
@@ -71,10 +77,12 @@ class Workshop:
         self._logger = logger
         self._driver = driver
         self._program = program
+        self._network = network
         self._choosing = asyncio.Lock()
         self._snapshots: Snapshots | None = None
         self._filesystems: RootFilesystems | None = None
         self._runtime: Runtime | None = None
+        self._networks: Networks | None = None
 
     async def snapshots(self) -> Snapshots:
         """What keeps root filesystems. Unavailable if what was asked for does not work."""
@@ -91,19 +99,39 @@ class Workshop:
 
     async def runtime(self) -> Runtime:
         """What runs processes; starts nothing yet."""
-        snapshots = await self.snapshots()
+        networks = await self.networks()
         if self._runtime is None:
+            around = networks.surroundings
             self._runtime = Runtime(
-                self._root / "run" / self._records.process,
+                around.directory,
                 program=self._program,
-                command=snapshots.command,
-                rootless=snapshots.driver == "overlay-userns",
+                command=around.command,
+                rootless=around.rootless,
+                networks=networks,
             )
         return self._runtime
 
+    async def networks(self) -> Networks:
+        """The networks with a way out; none is tried yet."""
+        snapshots = await self.snapshots()
+        if self._networks is None:
+            self._networks = Networks(
+                Surroundings(
+                    directory=self._root / "run" / self._records.process,
+                    command=snapshots.command,
+                    rootless=snapshots.driver == "overlay-userns",
+                ),
+                bridge=self._root / "bridge",
+                process=self._records.process,
+                driver=self._network,
+                logger=self._logger,
+            )
+        return self._networks
+
     async def facts(self) -> WorkshopFacts:
-        """What it works with; no OCI runtime is tried for it."""
+        """What it works with; neither OCI runtimes nor networks are tried for it."""
         snapshots, runtime = await self.snapshots(), await self.runtime()
+        networks = await self.networks()
         try:
             init = find_init()
         except Unavailable:
@@ -114,6 +142,7 @@ class Workshop:
             runtimes=runtime.programs(),
             init=init,
             machine=runtime.machine,
+            network=networks.name,
         )
 
     def bundle(self, process: str, name: str) -> Path:
@@ -157,6 +186,7 @@ class Workshop:
         Returns how their sandboxes ended, as far as that is known.
         """
         ended = await sweep_runtimes(self._root / "run", keep=self._records.living())
+        await self._sweep_bridge()
         found = await asyncio.to_thread(self._found)
         living = self._records.living()
         needed = wanted()
@@ -173,6 +203,13 @@ class Workshop:
                 # Nobody else can be about to use a tree that neither image nor snapshot needs yet.
                 await self.forget_trees()
         return ended
+
+    async def _sweep_bridge(self) -> None:
+        try:
+            await asyncio.to_thread(sweep_networks, self._root / "bridge", self._records.living)
+        except (OSError, Unavailable) as error:
+            # It is no reason to open nothing, and tried again by who is next to.
+            self._logger.warning("networks: %s", error)
 
     def _found(self) -> list[Path]:
         """The directories of all snapshots, and of what is on its way to be one or was one."""

@@ -22,9 +22,7 @@ def spec(**host: Any) -> SandboxSpec:  # noqa: ANN401 - a HostConfig's fields
         image="i", config=ContainerConfig(cmd=("true",)), host_config=HostConfig(**host)
     )
     mounted = Mounted(path=Path("/here"), inside=Path("/there"))
-    return sandbox_spec(
-        settings, mounted, MACHINE, process_of={"other": 42}.__getitem__, bridge=True
-    )
+    return sandbox_spec(settings, mounted, MACHINE, process_of={"other": 42}.__getitem__)
 
 
 def capabilities(**host: Any) -> frozenset[str]:  # noqa: ANN401 - a HostConfig's fields

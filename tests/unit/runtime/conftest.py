@@ -1,9 +1,12 @@
+import logging
 import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
+from lamina.runtime.networks.choice import Networks
+from lamina.runtime.networks.namespaces import Surroundings
 from lamina.runtime.runtime import Runtime
 from lamina.snapshots.store import LayerSource
 from tests.real.programs import require
@@ -38,7 +41,13 @@ def busybox() -> LayerSource:
 @pytest.fixture
 async def runtime(tmp_path: Path) -> AsyncIterator[Runtime]:
     require("runc")
-    runtime = Runtime(tmp_path / "run")
+    networks = Networks(
+        Surroundings(directory=tmp_path / "run"),
+        bridge=tmp_path / "bridge",
+        process="test",
+        logger=logging.getLogger("test"),
+    )
+    runtime = Runtime(tmp_path / "run", networks=networks)
     yield runtime
     await runtime.close()
     assert not (tmp_path / "run").exists()

@@ -1,9 +1,11 @@
 import socket
 from pathlib import Path
 
-from lamina.runtime.network import RESOLVER, Network, find_bridge
+from lamina.runtime.networks.namespaces import Surroundings
+from lamina.runtime.networks.slirp import SlirpWay
 from lamina.runtime.runtime import Runtime
 from lamina.runtime.spec import NetworkMode
+from tests.crash.remains import processes_with
 from tests.real.programs import require
 from tests.unit.layers.trees import needs_root
 from tests.unit.runtime.test_runtime import HOST_NETWORK, Sandboxes
@@ -18,7 +20,7 @@ async def test_a_network_with_a_way_out(runtime: Runtime, rootfs: Path) -> None:
     out, err, code = await sandboxes.run(script, network=NetworkMode.BRIDGE)
     assert (err, code) == ("", 0)
     assert HOST_NETWORK not in out
-    for words in ("lo: <LOOPBACK,UP", "10.0.2.100/24", "default via 10.0.2.2", RESOLVER):
+    for words in ("lo: <LOOPBACK,UP", "10.0.2.100/24", "default via 10.0.2.2", "10.0.2.3"):
         assert words in out
 
 
@@ -33,11 +35,11 @@ async def test_the_hosts_own_services_are_out_of_reach(runtime: Runtime, rootfs:
     assert code != 0
 
 
-async def test_what_forwards_ends_with_its_network() -> None:
-    program = find_bridge()
-    assert program is not None, require("slirp4netns")
-    network = await Network.open(program)
-    assert network.forwarder is not None
-    network.release()
-    await network.ended()
-    assert network.forwarder is None
+async def test_what_forwards_ends_with_its_network(tmp_path: Path) -> None:
+    way = SlirpWay(require("slirp4netns"), Surroundings(directory=tmp_path))
+    await way.check()
+    network = await way.open()
+    path = network.path
+    assert len(processes_with(path)) == 1
+    await network.close()
+    assert processes_with(path) == []
