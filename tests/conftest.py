@@ -7,12 +7,14 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.given import assert_given
 from tests.real.certificates import Authority, make_authority
 from tests.real.docker_cli import DockerCli
 from tests.real.dockerd import Dockerd, dockerd as running_dockerd
 from tests.real.image_files import ImageFiles
 from tests.real.lamina_daemon import LaminaDaemon, lamina_daemon as running_lamina
 from tests.real.registry import Registry, registry as running_registry
+from tests.real.relay import relay
 
 # How long an example takes, or its making, says more of the machine than of what is tested. Nothing
 # is kept of a run: another user's tests may not be able to write it.
@@ -43,10 +45,25 @@ def lamina_daemon() -> Iterator[LaminaDaemon]:
         yield daemon
 
 
+@pytest.fixture
+def watched(request: pytest.FixtureRequest, lamina_daemon: LaminaDaemon) -> Iterator[str]:
+    """Lamina's DOCKER_HOST for clients that must give it what the test `gives`."""
+    with relay(lamina_daemon.socket) as watched:
+        yield watched.host
+        assert_given(request.node, watched.asked)
+
+
 @pytest.fixture(scope="session")
 def registry() -> Iterator[Registry]:
     """A plain registry, shared."""
     with running_registry() as server:
+        yield server
+
+
+@pytest.fixture
+def guarded() -> Iterator[Registry]:
+    """A registry that wants to know ``me`` by the password ``secret``."""
+    with running_registry(user="me", password="secret") as server:
         yield server
 
 

@@ -8,15 +8,12 @@ import pytest
 from tests.compat.hub import Engines, engines_on_a_hub
 from tests.conformance.stock import stock_archives
 from tests.conformance.wire import empty, load
-from tests.given import assert_given
 from tests.real.archives import docker_archive
 from tests.real.docker_cli import DockerCli
 from tests.real.dockerd import Dockerd
 from tests.real.images import busybox_image, tar_of
 from tests.real.lamina_daemon import LaminaDaemon
 from tests.real.programs import all_of
-from tests.real.registry import Registry, registry as running_registry
-from tests.real.relay import relay
 
 Clis = tuple[DockerCli, DockerCli]
 
@@ -25,14 +22,6 @@ Clis = tuple[DockerCli, DockerCli]
 def program(request: pytest.FixtureRequest) -> str:
     """Each docker client that is installed: Debian's, and a newer one where there is one."""
     return str(request.param)
-
-
-@pytest.fixture
-def watched(request: pytest.FixtureRequest, lamina_daemon: LaminaDaemon) -> Iterator[str]:
-    """Lamina's DOCKER_HOST for clients that must give it what the test `gives`."""
-    with relay(lamina_daemon.socket) as watched:
-        yield watched.host
-        assert_given(request.node, watched.asked)
 
 
 @pytest.fixture
@@ -78,13 +67,6 @@ def stocked(dockerd: Dockerd, lamina_daemon: LaminaDaemon) -> Iterator[tuple[Pat
     yield sockets
     for socket in sockets:
         empty(socket)
-
-
-@pytest.fixture
-def guarded() -> Iterator[Registry]:
-    """A registry that wants a password."""
-    with running_registry(user="me", password="secret") as server:
-        yield server
 
 
 @pytest.fixture(scope="session")

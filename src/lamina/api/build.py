@@ -84,7 +84,8 @@ class BuildHandlers:
         """``POST /build/prune``."""
         query = exchange.query
         pruned = await self._engine.build_prune(
-            keep_storage=_bytes(query, "keep-storage"),
+            # By the name that it has since API 1.48, too.
+            keep_storage=_bytes(query, "keep-storage") or _bytes(query, "reserved-space"),
             all=query.flag("all"),
             filters=query.filters(),
         )

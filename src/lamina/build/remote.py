@@ -60,7 +60,7 @@ async def remote_context(
     if not remote.startswith(URL_SCHEMES):
         raise LaminaError(f"remoteURL ({remote}) could not be recognized as URL")
     with tempfile.TemporaryFile(dir=directory) as file:
-        await _fetch(remote, file, report, action="Downloading context")
+        await _fetch(remote, file, report, action=remote, subject="Downloading context")
         beginning = await run_to_end(lambda: _read_at(file, 0, CHUNK_SIZE))
         is_dockerfile = not is_archive(beginning)
         tar = _read_all(file)
@@ -115,9 +115,11 @@ def _check_commit(checkout: Checkout, checksum: str) -> None:
         raise LaminaError(f"expected checksum to match {checksum}, got {checkout.commit}")
 
 
-async def _fetch(url: str, file: BinaryIO, report: Report, *, action: str) -> dict[str, str]:
+async def _fetch(
+    url: str, file: BinaryIO, report: Report, *, action: str, subject: str = ""
+) -> dict[str, str]:
     headers: dict[str, str] = {}
-    chunks = download(url, report, action=action, headers=headers, announce=False)
+    chunks = download(url, report, action=action, subject=subject, headers=headers, announce=False)
     async with aclosing(chunks):
         async for chunk in chunks:
             await run_to_end(lambda data=chunk: file.write(data))  # type: ignore[misc]

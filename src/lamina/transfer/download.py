@@ -26,13 +26,15 @@ async def download(
     report: Report,
     *,
     action: str,
+    subject: str = "",
     headers: dict[str, str] | None = None,
     announce: bool = True,
 ) -> AsyncGenerator[bytes, None]:
-    """The body of a URL; `action` names what is done in progress, `headers` takes the reply's.
+    """The body of a URL; `headers` takes the reply's.
 
-    `announce` says where it comes from. Raises NotFound and others as the server says, LaminaError
-    where there is none.
+    `action` names what is done in progress, `subject` to what, where that is told apart; `announce`
+    says where it comes from. Raises NotFound and others as the server says, LaminaError where there
+    is none.
     """
     timeout = aiohttp.ClientTimeout(
         total=None, sock_connect=_CONNECT_TIMEOUT, sock_read=_STALL_TIMEOUT
@@ -51,7 +53,7 @@ async def download(
             done = 0
             async for chunk in response.content.iter_chunked(CHUNK_SIZE):
                 done += len(chunk)
-                await report(LayerProgress("", action, done, response.content_length))
+                await report(LayerProgress(subject, action, done, response.content_length))
                 yield chunk
     except aiohttp.NonHttpUrlClientError as error:
         scheme = url.partition(":")[0]

@@ -124,6 +124,8 @@ async def test_prune(served: Served, wire: Wire) -> None:
     reply = await wire.ask("POST", "/build/prune?all=1&keep-storage=5&filters={}")
     assert reply.body == b'{"CachesDeleted":["a"],"SpaceReclaimed":1}\n'
     assert served.engine.calls == [("build_prune", {"keep": 5, "all": True, "filters": {}})]
+    await wire.ask("POST", "/v1.44/build/prune?reserved-space=7")
+    assert served.engine.calls[1] == ("build_prune", {"keep": 7, "all": False, "filters": {}})
     reply = await wire.ask("POST", "/build/prune?keep-storage=x")
     assert reply.message == "keep-storage is in bytes and expects an integer, got x"
     assert (await wire.ask("POST", "/v1.30/build/prune")).status == 404
