@@ -1,4 +1,4 @@
-"""Containers on a bridge that CNI plugins make, on a host of the test's own."""
+"""Networks on a host of the test's own: a bridge of CNI plugins, and those without root."""
 
 import json
 import os
@@ -15,13 +15,14 @@ from typing import Any
 import pytest
 
 from tests.conformance.wire import load
-from tests.crash.remains import monitors_of, wait_until_gone
+from tests.crash.remains import monitors_of, processes_with, wait_until_gone
 from tests.real.archives import docker_archive
 from tests.real.docker_cli import DockerCli
 from tests.real.images import busybox_image, tar_of
 from tests.real.island import HOST, WORLD, Island, island
-from tests.real.lamina_daemon import LaminaDaemon
+from tests.real.lamina_daemon import SOURCE, LaminaDaemon
 from tests.real.programs import run
+from tests.real.unprivileged import NOBODY, as_nobody
 from tests.unit.layers.trees import needs_root
 
 pytestmark = needs_root
@@ -33,12 +34,17 @@ FOR_EVER = ("sleep", "1000")
 class Host:
     """A daemon on an island, and the docker client on it."""
 
-    def __init__(self, directory: Path, place: Island) -> None:
+    def __init__(self, directory: Path, place: Island, *, driver: str, nobodys: bool) -> None:
         self.place = place
         config = directory / "lamina.toml"
-        config.write_text('network-driver = "cni"\n')
+        config.write_text(f'network-driver = "{driver}"\n')
+        if nobodys:
+            os.chown(directory, NOBODY, NOBODY)
+        self.enter = [*place.enter, *(as_nobody() if nobodys else ())]
         self.daemon = LaminaDaemon(
-            directory, options=("--config", str(config), "--shutdown-timeout=0"), within=place.enter
+            directory,
+            options=("--config", str(config), "--shutdown-timeout=0"),
+            within=self.enter,
         )
         self.docker = DockerCli(self.daemon.host, directory / "docker")
 
@@ -64,9 +70,9 @@ class Host:
 
 
 @contextmanager
-def a_host(place: Island) -> Iterator[Host]:
+def a_host(place: Island, *, driver: str = "cni", nobodys: bool = False) -> Iterator[Host]:
     with tempfile.TemporaryDirectory(prefix="lamina-networks-") as directory:
-        host = Host(Path(directory), place)
+        host = Host(Path(directory), place, driver=driver, nobodys=nobodys)
         try:
             host.begin()
             yield host
@@ -86,6 +92,18 @@ def host(place: Island) -> Iterator[Host]:
         yield made
 
 
+@pytest.fixture
+def nobodys(place: Island) -> Iterator[Host]:
+    """A daemon without root."""
+    with a_host(place, driver="slirp4netns", nobodys=True) as made:
+        yield made
+
+
+def asking(place: Island) -> str:
+    """What asks the world: a script that is answered with `HOST` and 5."""
+    return f"echo -n hello | busybox nc {WORLD} {place.port}"
+
+
 def wait_until_untouched(host: Host, before: set[str]) -> None:
     """Wait until the host is as it was: devices go with namespaces, which the kernel takes down."""
     deadline = time.monotonic() + 20
@@ -98,8 +116,7 @@ def wait_until_untouched(host: Host, before: set[str]) -> None:
 def test_the_world_is_reached_and_told_of(host: Host, place: Island) -> None:
     before = place.links()
     id = host.start(options=("--add-host=gate:host-gateway",))
-    ask = f"echo -n hello | busybox nc {WORLD} {place.port}"
-    assert host.docker("exec", id, "sh", "-c", ask) == f"{HOST} 5\n"
+    assert host.docker("exec", id, "sh", "-c", asking(place)) == f"{HOST} 5\n"
     settings = host.settings(id)
     address, gateway = settings["IPAddress"], settings["Gateway"]
     shown = host.docker("exec", id, "sh", "-c", "ip address show eth0; ip route; cat /etc/hosts")
@@ -170,5 +187,37 @@ def test_who_lives_keeps_its_bridge_when_others_are_swept(host: Host, place: Isl
     # Whoever opens the root sweeps.
     run([*place.enter, sys.executable, "-m", "lamina", "images", "--root", str(host.daemon.root)])
     assert len(list(attached.iterdir())) == 1
-    ask = f"echo -n hello | busybox nc {WORLD} {place.port}"
-    assert host.docker("exec", id, "sh", "-c", ask) == f"{HOST} 5\n"
+    assert host.docker("exec", id, "sh", "-c", asking(place)) == f"{HOST} 5\n"
+
+
+def test_without_root_the_world_is_reached(nobodys: Host, place: Island) -> None:
+    docker = nobodys.docker
+    assert docker("info", "--format={{.Driver}} {{.Plugins.Network}}") == (
+        "overlay-userns [slirp4netns]\n"
+    )
+    assert docker("run", "--rm", IMAGE, "sh", "-c", asking(place)) == f"{HOST} 5\n"
+    assert nobodys.settings(nobodys.start())["IPAddress"] == "10.0.2.100"
+
+
+def test_without_root_builds_reach_the_world(nobodys: Host, place: Island) -> None:
+    dockerfile = f"FROM {IMAGE}\nRUN {asking(place)} >answer\n".encode()
+    built = nobodys.docker("build", "--quiet", "-", stdin=dockerfile).strip()
+    assert nobodys.docker("run", "--rm", built, "cat", "answer") == f"{HOST} 5\n"
+    nobodys.daemon.stop()
+    root = str(nobodys.daemon.root)
+    build = ("lamina", "build", "--root", root, "--no-cache", "--progress=plain", "-")
+    environment = {**os.environ, "PYTHONPATH": str(SOURCE), "HOME": root}
+    run([*nobodys.enter, sys.executable, "-m", *build], stdin=dockerfile, env=environment)
+
+
+def test_without_root_nothing_is_left_of_a_killed_daemon(nobodys: Host) -> None:
+    ids = [nobodys.start() for _ in range(2)]
+    namespaces = list(nobodys.daemon.root.glob("run/*/namespace-*"))
+    assert [len(processes_with(str(path))) for path in namespaces] == [1, 1]
+    nobodys.daemon.kill()
+    wait_until_gone(nobodys.daemon.root)
+    nobodys.daemon.start()
+    assert list(nobodys.daemon.root.glob("run/*/namespace-*")) == []
+    assert [processes_with(str(path)) for path in namespaces] == [[], []]
+    for id in ids:
+        nobodys.docker("rm", id)
