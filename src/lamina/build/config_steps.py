@@ -5,7 +5,6 @@ from msgspec.structs import replace
 from lamina.build.comments import command_comment, comment_of, overridden
 from lamina.build.state import StageState
 from lamina.dockerfile import instructions as ins
-from lamina.oci.config import Healthcheck
 from lamina.records.catalogue import Layer
 
 
@@ -20,8 +19,7 @@ async def configure(state: StageState, instruction: ins.Instruction) -> None:
         case ins.Healthcheck(config=healthcheck):
             if note := overridden(before):
                 await state.tools.section.text(note)
-            inherited = _inherited(healthcheck, before)
-            state.editor.config = replace(config, healthcheck=inherited)
+            state.editor.config = replace(config, healthcheck=healthcheck.over(before))
         case _:
             pass
     if isinstance(expanded, ins.Cmd):
@@ -51,17 +49,3 @@ async def declare(state: StageState, instruction: ins.Arg) -> None:
 async def no_layer(_: int) -> Layer | None:
     """What such a step changes of files."""
     return None
-
-
-def _inherited(healthcheck: Healthcheck, before: Healthcheck | None) -> Healthcheck:
-    """What is not said is as before."""
-    if before is None:
-        return healthcheck
-    return Healthcheck(
-        test=healthcheck.test or before.test,
-        interval=healthcheck.interval or before.interval,
-        timeout=healthcheck.timeout or before.timeout,
-        start_period=healthcheck.start_period or before.start_period,
-        start_interval=healthcheck.start_interval or before.start_interval,
-        retries=healthcheck.retries or before.retries,
-    )

@@ -4,7 +4,6 @@ import click
 
 from lamina.cli.names import complete_image
 from lamina.cli.target import Target, target_options
-from lamina.errors import InvalidParameter
 
 
 @click.command(name="push")
@@ -22,15 +21,9 @@ def command(target: Target, *, all_tags: bool, quiet: bool, format: str | None, 
     from lamina.cli.running import run
 
     async def main() -> None:
-        from lamina.cli.registry_progress import follow
-        from lamina.oci.reference import Reference
+        from lamina.cli.registry_progress import follow, wanted_reference
 
-        reference = Reference.parse(name)
-        if all_tags and not reference.is_bare:
-            raise InvalidParameter("tag can't be used with --all-tags/-a")
-        is_default = reference.is_bare and not all_tags
-        if is_default:
-            reference = reference.with_default_tag()
+        reference, is_default = wanted_reference(name, all_tags=all_tags)
         async with target.open() as api:
             auth = await target.registry_auth(reference.domain)
             if is_default and not (quiet or format):

@@ -1,4 +1,4 @@
-"""Progress of pulls and pushes: lines for people or programs, and bars on a terminal."""
+"""What pulls and pushes are of, and their progress: lines for people or programs, or bars."""
 
 import contextlib
 from typing import TypeVar
@@ -6,9 +6,23 @@ from typing import TypeVar
 import click
 
 from lamina.cli.progress_bars import Bars
+from lamina.errors import InvalidParameter
+from lamina.oci.reference import Reference
 from lamina.progress import LayerProgress, Operation, StatusLine
 
 T = TypeVar("T")
+
+
+def wanted_reference(name: str, *, all_tags: bool) -> tuple[Reference, bool]:
+    """What a name on the command line means, and whether the tag ``latest`` was put to it.
+
+    Raises InvalidReference, InvalidParameter.
+    """
+    reference = Reference.parse(name)
+    if all_tags and not reference.is_bare:
+        raise InvalidParameter("tag can't be used with --all-tags/-a")
+    is_default = reference.is_bare and not all_tags
+    return reference.with_default_tag() if is_default else reference, is_default
 
 
 async def follow(operation: Operation[T], *, quiet: bool, as_json: bool) -> T:

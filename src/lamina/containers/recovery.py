@@ -7,7 +7,7 @@ from lamina.containers.containers import Containers
 from lamina.containers.removal import remove_ended
 from lamina.containers.restarting import give_up_restarting
 from lamina.containers.running import end_sandbox, signal_number, start_container
-from lamina.containers.stored import settings_of, state_of, with_state
+from lamina.containers.stored import settings_of, state_of, with_exit
 from lamina.errors import LaminaError
 from lamina.records.containers import Container
 from lamina.runtime.supervisor import Exit
@@ -53,16 +53,7 @@ async def _lay_to_rest(containers: Containers, container: Container, ended: Exit
             await give_up_restarting(containers, container, live)
             return
         ended = ended or Exit(code=128 + signal.SIGKILL, time=containers.now())
-        exited = with_state(
-            container,
-            status="exited",
-            process="",
-            pid=0,
-            exit_code=ended.code,
-            oom_killed=ended.oom_killed,
-            finished=ended.time,
-            endpoint=None,
-        )
+        exited = with_exit(container, ended)
         if settings_of(container).host_config.auto_remove:
             happened = [("die", {"exitCode": str(ended.code)})]
             await remove_ended(containers, exited, live, happened=happened)

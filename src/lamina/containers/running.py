@@ -21,7 +21,7 @@ from lamina.containers.restarting import (
 )
 from lamina.containers.sandboxing import sandbox_spec
 from lamina.containers.settings import Settings
-from lamina.containers.stored import settings_of, state_of, with_state
+from lamina.containers.stored import settings_of, state_of, with_exit, with_state
 from lamina.dockerfile.signals import SIGNALS, parse_signal
 from lamina.dockerfile.source import DockerfileError
 from lamina.errors import (
@@ -214,16 +214,7 @@ async def _watch(
 
 async def _ended(containers: Containers, container: Container, live: Live, ended: Exit) -> None:
     settings, state = settings_of(container), state_of(container)
-    exited = with_state(
-        container,
-        status="exited",
-        process="",
-        pid=0,
-        exit_code=ended.code,
-        oom_killed=ended.oom_killed,
-        finished=ended.time,
-        endpoint=None,
-    )
+    exited = with_exit(container, ended)
     again = wants_restart(containers, exited)
     happened = end_of_process(state.started, ended)
     assert live.sandbox is not None

@@ -10,7 +10,7 @@ from lamina.containers.log_options import LogOptions
 from lamina.dockerfile.signals import parse_signal
 from lamina.errors import Conflict, InvalidParameter, NotFound, NotImplementedHere
 from lamina.models import HostConfig, LogConfig, MountPoint
-from lamina.oci.containerconfig import ContainerConfig, Healthcheck
+from lamina.oci.containerconfig import ContainerConfig
 from lamina.runtime.networks.network import Endpoint
 from lamina.runtime.ocispec import MASKED_PATHS, READONLY_PATHS
 from lamina.runtime.spec import DEFAULT_SHM_SIZE
@@ -83,6 +83,9 @@ def merge_config(own: ContainerConfig, image: ContainerConfig) -> ContainerConfi
             cmd = image.cmd
         if entrypoint is None:
             entrypoint = image.entrypoint
+    check = (
+        image.healthcheck if own.healthcheck is None else own.healthcheck.over(image.healthcheck)
+    )
     named = {entry.partition("=")[0] for entry in own.env or ()}
     inherited = [e for e in image.env or () if e.partition("=")[0] not in named]
     return msgspec.structs.replace(
@@ -92,25 +95,12 @@ def merge_config(own: ContainerConfig, image: ContainerConfig) -> ContainerConfi
         env=(*(own.env or ()), *inherited) or None,
         cmd=cmd or None,
         entrypoint=entrypoint or None,
-        healthcheck=_merge_healthcheck(own.healthcheck, image.healthcheck),
+        healthcheck=check,
         labels={**(image.labels or {}), **(own.labels or {})},
         working_dir=own.working_dir or image.working_dir,
         volumes={**(image.volumes or {}), **(own.volumes or {})} or None,
         stop_signal=own.stop_signal or image.stop_signal,
         shell=own.shell or image.shell,
-    )
-
-
-def _merge_healthcheck(own: Healthcheck | None, image: Healthcheck | None) -> Healthcheck | None:
-    if own is None or image is None:
-        return own or image
-    return Healthcheck(
-        test=own.test or image.test,
-        interval=own.interval or image.interval,
-        timeout=own.timeout or image.timeout,
-        start_period=own.start_period or image.start_period,
-        start_interval=own.start_interval or image.start_interval,
-        retries=own.retries or image.retries,
     )
 
 

@@ -8,8 +8,9 @@ import msgspec
 
 from lamina.containers.settings import Settings, State
 from lamina.records.containers import Container
+from lamina.runtime.supervisor import Exit
 
-__all__ = ["encoded", "settings_of", "state_of", "with_settings", "with_state"]
+__all__ = ["encoded", "settings_of", "state_of", "with_exit", "with_settings", "with_state"]
 
 _ENCODER: Final = msgspec.json.Encoder()
 _SETTINGS: Final = msgspec.json.Decoder(Settings)
@@ -40,6 +41,20 @@ def with_state(container: Container, *, status: str, process: str, **changes: An
     """The container in another status, run by `process`, with other facts of its life."""
     state = msgspec.structs.replace(state_of(container), **changes)
     return replace(container, status=status, process=process, state=encoded(state))
+
+
+def with_exit(container: Container, ended: Exit) -> Container:
+    """The container after the end of its first process."""
+    return with_state(
+        container,
+        status="exited",
+        process="",
+        pid=0,
+        exit_code=ended.code,
+        oom_killed=ended.oom_killed,
+        finished=ended.time,
+        endpoint=None,
+    )
 
 
 def with_settings(container: Container, settings: Settings) -> Container:

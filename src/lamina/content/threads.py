@@ -36,10 +36,16 @@ class Threads:
         return await run_to_end(function, self.files)
 
 
-async def run_to_end(function: Callable[[], T], executor: Executor | None = None) -> T:
-    """Call `function` in a thread; a cancellation waits until it has returned.
+async def run_to_end(
+    function: Callable[[], T],
+    executor: Executor | None = None,
+    *,
+    stop: Callable[[], None] | None = None,
+) -> T:
+    """Call `function` in a thread; a cancellation calls `stop` and waits until it has returned.
 
-    For what opens and closes: cut short, it would leave a descriptor and its lock behind.
+    For what opens and closes: cut short, it would leave a descriptor and its lock behind; and for
+    what writes into a directory that is removed if nobody wants it any more.
     """
     running = asyncio.get_running_loop().run_in_executor(executor, function)
     cancelled: asyncio.CancelledError | None = None
@@ -48,6 +54,8 @@ async def run_to_end(function: Callable[[], T], executor: Executor | None = None
             await asyncio.wait({running})
         except asyncio.CancelledError as error:
             cancelled = error
+            if stop is not None:
+                stop()
     if cancelled is not None:
         # Looked at, or the loop would report an exception that nobody retrieved.
         running.exception()

@@ -87,7 +87,7 @@ class _Wanted:
             and ("id" not in filters or any(container.id.startswith(p) for p in filters["id"]))
             and ("name" not in filters or self._has_name(container))
             and ("ancestor" not in filters or container.image_id in self._ancestors)
-            and filters.matches_labels("label", container.labels)
+            and filters.matches_labels(container.labels)
             and not self._is_task
             and self._matches_settings(container)
         )
@@ -173,8 +173,6 @@ def _prune_condition(filters: FilterSet, now: int) -> Callable[[Container], bool
     def wanted(container: Container) -> bool:
         if until is not None and container.created > until:
             return False
-        if not filters.matches_labels("label", container.labels):
-            return False
-        return "label!" not in filters or not filters.matches_labels("label!", container.labels)
+        return filters.matches_labels(container.labels)
 
     return wanted

@@ -256,8 +256,6 @@ def _prune_condition(filters: Filters | None, now: int) -> Callable[[Image], boo
     def wanted(image: Image) -> bool:
         if until is not None and image.age_key > until:
             return False
-        if not checked.matches_labels("label", image.labels):
-            return False
-        return "label!" not in checked or not checked.matches_labels("label!", image.labels)
+        return checked.matches_labels(image.labels)
 
     return wanted

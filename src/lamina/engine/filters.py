@@ -50,8 +50,16 @@ class FilterSet:
             return False
         raise self.invalid(name)
 
-    def matches_labels(self, name: str, labels: Mapping[str, str] | None) -> bool:
-        """Whether all values of the filter, ``key`` or ``key=value``, are among the labels."""
+    def matches_labels(self, labels: Mapping[str, str] | None) -> bool:
+        """Whether all values of ``label``, ``key`` or ``key=value``, are among the labels.
+
+        And not all of ``label!``, where there is such a filter.
+        """
+        if not self._are_among("label", labels):
+            return False
+        return "label!" not in self or not self._are_among("label!", labels)
+
+    def _are_among(self, name: str, labels: Mapping[str, str] | None) -> bool:
         return all(_has_label(labels or {}, text) for text in self[name])
 
     def invalid(self, name: str) -> InvalidFilter:

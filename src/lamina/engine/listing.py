@@ -80,7 +80,7 @@ class _Selection:
         return (
             (self._before is None or created < self._before)
             and (self._since is None or created > self._since)
-            and self._filters.matches_labels("label", image.labels)
+            and self._filters.matches_labels(image.labels)
         )
 
     def _matches(self, name: Reference) -> bool:

@@ -87,7 +87,7 @@ def _is_wanted(event: Event, filters: FilterSet) -> bool:
         _matches(filters, "event", event.action)
         and _matches(filters, "type", event.type)
         and _matches(filters, "scope", "local")
-        and filters.matches_labels("label", event.attributes)
+        and filters.matches_labels(event.attributes)
         and _matches_image(event, filters)
         and all(
             _matches_actor(event, filters, kind)

@@ -18,7 +18,7 @@ from typing import Final
 from lamina.layers.footprint import WHITEOUT_PREFIX
 from lamina.layers.index import OPAQUE_MARKER
 from lamina.layers.ownership import Ownership
-from lamina.layers.tarheader import NO_XATTRS, EntryType
+from lamina.layers.tarheader import NO_XATTRS, TYPES_OF_FILES, EntryType
 from lamina.layers.tarstream import MAX_PATH
 from lamina.layers.tarwriter import END, header_bytes, padding
 from lamina.layers.tree import Node, Tree
@@ -34,14 +34,6 @@ __all__ = [
 ]
 
 _CHUNK: Final = 1 << 20
-_TYPES: Final = {
-    stat.S_IFREG: EntryType.REGULAR,
-    stat.S_IFDIR: EntryType.DIRECTORY,
-    stat.S_IFLNK: EntryType.SYMLINK,
-    stat.S_IFCHR: EntryType.CHARACTER_DEVICE,
-    stat.S_IFBLK: EntryType.BLOCK_DEVICE,
-    stat.S_IFIFO: EntryType.FIFO,
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -260,7 +252,7 @@ class _Writer:
         self._name = name or self._renamed(path)
         if len(path) > MAX_PATH:
             raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG), path[:255])
-        type = _TYPES.get(node.type)
+        type = TYPES_OF_FILES.get(node.type)
         if type is None:
             return
         first = self._first.get(node.inode) if node.inode is not None else None

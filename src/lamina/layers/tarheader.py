@@ -8,6 +8,7 @@ Numbers and texts that break the format raise ValueError here; the stream's read
 its own error, because only that knows what the archive is.
 """
 
+import stat
 from collections.abc import Mapping
 from enum import IntEnum
 from functools import lru_cache
@@ -20,6 +21,7 @@ import msgspec
 __all__ = [
     "BLOCK",
     "NO_XATTRS",
+    "TYPES_OF_FILES",
     "ZERO_BLOCK",
     "EntryType",
     "Owner",
@@ -55,6 +57,17 @@ class EntryType(IntEnum):
     CONTIGUOUS = ord("7")
     GNU_SPARSE = ord("S")
     PAX_GLOBAL = ord("g")
+
+
+TYPES_OF_FILES: Final = {
+    stat.S_IFREG: EntryType.REGULAR,
+    stat.S_IFDIR: EntryType.DIRECTORY,
+    stat.S_IFLNK: EntryType.SYMLINK,
+    stat.S_IFCHR: EntryType.CHARACTER_DEVICE,
+    stat.S_IFBLK: EntryType.BLOCK_DEVICE,
+    stat.S_IFIFO: EntryType.FIFO,
+}
+"""The entries of files by their format (`stat.S_IFMT`); a socket has none."""
 
 
 class TarHeader(msgspec.Struct, frozen=True, gc=False):

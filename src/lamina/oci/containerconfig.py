@@ -26,6 +26,19 @@ class Healthcheck(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True,
     start_interval: Int64 = 0
     retries: Int64 = 0
 
+    def over(self, other: "Healthcheck | None") -> "Healthcheck":
+        """This one, with what it does not say as `other` has it."""
+        if other is None:
+            return self
+        return Healthcheck(
+            test=self.test or other.test,
+            interval=self.interval or other.interval,
+            timeout=self.timeout or other.timeout,
+            start_period=self.start_period or other.start_period,
+            start_interval=self.start_interval or other.start_interval,
+            retries=self.retries or other.retries,
+        )
+
 
 class ContainerConfig(
     msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename="pascal"

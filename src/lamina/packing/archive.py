@@ -16,7 +16,7 @@ from typing import Final
 
 from lamina.content.threads import run_to_end
 from lamina.errors import LaminaError
-from lamina.layers.tarheader import EntryType
+from lamina.layers.tarheader import TYPES_OF_FILES, EntryType
 from lamina.layers.tarwriter import END, header_bytes, padding
 from lamina.packing.selection import IGNORE_FILE, AddedDockerfile, Selection, hiding
 from lamina.streams import CHUNK_SIZE
@@ -25,15 +25,6 @@ _SECOND: Final = 1_000_000_000
 _CAPABILITY: Final = "security.capability"
 _OWN_MODE: Final = 0o600
 """The mode of files that no directory has."""
-
-_TYPES: Final = {
-    stat.S_IFREG: EntryType.REGULAR,
-    stat.S_IFDIR: EntryType.DIRECTORY,
-    stat.S_IFLNK: EntryType.SYMLINK,
-    stat.S_IFCHR: EntryType.CHARACTER_DEVICE,
-    stat.S_IFBLK: EntryType.BLOCK_DEVICE,
-    stat.S_IFIFO: EntryType.FIFO,
-}
 
 
 class DirectoryArchive:
@@ -110,7 +101,7 @@ class DirectoryArchive:
 
     def _entry(self, path: str, entry: os.DirEntry[str]) -> Iterator[bytes]:
         status = _status(entry)
-        type = _TYPES.get(stat.S_IFMT(status.st_mode))
+        type = TYPES_OF_FILES.get(stat.S_IFMT(status.st_mode))
         if type is None:
             return
         # A `Path` would shorten what the link says.

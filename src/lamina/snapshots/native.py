@@ -9,29 +9,21 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+from lamina.content.threads import run_to_end
 from lamina.layers.apply import ApplyOptions, Form, LayerApplier, apply_layer
 from lamina.layers.changes import Change, difference_changes
 from lamina.layers.diff import DiffOptions, all_below, compared, difference_tar, size_of
 from lamina.layers.ownership import RECORD, Ownership
-from lamina.layers.tarheader import EntryType, TarHeader
+from lamina.layers.tarheader import TYPES_OF_FILES, EntryType, TarHeader
 from lamina.layers.tree import Node, Tree
 from lamina.oci.digest import Digest
 from lamina.oci.rootfs import chain_ids
 from lamina.snapshots.disk import SnapshotDisk, opened
 from lamina.snapshots.flushing import Flusher
-from lamina.snapshots.stopping import Stop, Stopped, run_to_end, until_stopped
+from lamina.snapshots.stopping import Stop, Stopped, until_stopped
 from lamina.snapshots.store import LayerSource, Mounted
 
 __all__ = ["NativeSnapshots", "copy_directory", "copy_tree"]
-
-_TYPES: Final = {
-    stat.S_IFREG: EntryType.REGULAR,
-    stat.S_IFDIR: EntryType.DIRECTORY,
-    stat.S_IFLNK: EntryType.SYMLINK,
-    stat.S_IFCHR: EntryType.CHARACTER_DEVICE,
-    stat.S_IFBLK: EntryType.BLOCK_DEVICE,
-    stat.S_IFIFO: EntryType.FIFO,
-}
 
 
 class NativeSnapshots:
@@ -218,7 +210,7 @@ def copy_directory(source: int, target: Path, ownership: Ownership, stop: Stop) 
 def _copy(
     tree: Tree, node: Node, applier: LayerApplier, firsts: dict[tuple[int, int], str]
 ) -> None:
-    if node.type not in _TYPES:
+    if node.type not in TYPES_OF_FILES:
         return  # a socket: what listened there is gone
     header = _header(tree, node, firsts)
     content = tree.open(node.path) if header.type == EntryType.REGULAR else None
@@ -238,7 +230,7 @@ def _header(tree: Tree, node: Node, firsts: dict[tuple[int, int], str]) -> TarHe
     xattrs.pop(RECORD, None)
     return TarHeader(
         path=node.path,
-        type=EntryType.HARD_LINK if first else _TYPES[node.type],
+        type=EntryType.HARD_LINK if first else TYPES_OF_FILES[node.type],
         size=node.size,
         link=link,
         mode=stat.S_IMODE(node.mode),

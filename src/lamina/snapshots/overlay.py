@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
+from lamina.content.threads import run_to_end
 from lamina.layers.apply import Applied, ApplyOptions, apply_layer
 from lamina.layers.changes import Change, lower_node, upper_changes
 from lamina.layers.diff import DiffOptions, all_below, size_of, upper_tar
@@ -19,7 +20,7 @@ from lamina.oci.rootfs import chain_ids
 from lamina.snapshots.disk import SnapshotDisk, opened
 from lamina.snapshots.flushing import Flusher
 from lamina.snapshots.mounter import HostMounter, Mounter
-from lamina.snapshots.stopping import Stop, run_to_end, until_stopped
+from lamina.snapshots.stopping import Stop, until_stopped
 from lamina.snapshots.store import LayerSource, Mounted
 
 __all__ = ["OverlaySnapshots"]
