@@ -12,7 +12,8 @@ Row = Mapping[str, str]
 """The texts of one row by field name."""
 
 # Names and commands come from whoever made an image: they may not steer the terminal.
-_CONTROLS = {code: f"\\x{code:02x}" for code in (*range(0x20), 0x7F) if code not in (0x09, 0x0A)}
+_CODES = (*range(0x20), *range(0x7F, 0xA0))
+_CONTROLS = {code: f"\\x{code:02x}" for code in _CODES if code not in (0x09, 0x0A)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ PROGRAMS: Final = ("runc", "crun", "youki")
 _PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _INITS: Final = ("docker-init", "tini-static", "catatonit")
 _TRY_SECONDS: Final = 20
+_NOT_INSTALLED: Final = "not installed"
 _HOST_DIRECTORIES: Final = ("/bin", "/sbin", "/usr", "/lib", "/lib32", "/lib64", "/nix")
 
 
@@ -63,9 +64,9 @@ async def find_runtime(
     """Try the runtimes that are installed, or just `program`, below `directory`. Unavailable."""
     passed_over: dict[str, str] = {}
     for name in (program,) if program else PROGRAMS:
-        path = name if "/" in name else find_program(name)
+        path = shutil.which(name) if "/" in name else find_program(name)
         if path is None:
-            passed_over[name] = "not installed"
+            passed_over[name] = _NOT_INSTALLED
             continue
         place = directory / f"try-{secrets.token_hex(4)}"
         place.mkdir(mode=0o700)
@@ -78,9 +79,9 @@ async def find_runtime(
         finally:
             await asyncio.to_thread(discard, directory, place.name)
     tried = "; ".join(f"{name}: {why}" for name, why in passed_over.items())
-    raise Unavailable(
-        f"no OCI runtime works here ({tried}): to run containers, install the package runc"
-    )
+    is_installed = any(why != _NOT_INSTALLED for why in passed_over.values())
+    advice = "" if is_installed else ": to run containers, install the package runc"
+    raise Unavailable(f"no OCI runtime works here ({tried}){advice}")
 
 
 async def _try(
