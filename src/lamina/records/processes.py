@@ -13,7 +13,11 @@ from pathlib import Path
 from typing import Final
 from uuid import uuid4
 
+from lamina.errors import Unavailable
+
 _INTERVAL: Final = 0.02
+_PATIENCE: Final = 120.0
+"""Seconds; cleaning up after hundreds of containers takes less."""
 
 
 class Presence:
@@ -36,11 +40,20 @@ class Presence:
         os.close(self._file)
 
     @asynccontextmanager
-    async def recovering(self) -> AsyncIterator[None]:
-        """One process at a time is here, and removes what others have left that were killed."""
+    async def recovering(self, *, patience: float = _PATIENCE) -> AsyncIterator[None]:
+        """One process at a time is here, and removes what others have left that were killed.
+
+        Raises Unavailable if another has been here for `patience` seconds: it may be stopped.
+        """
         file = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            while not _lock_now(file):  # noqa: ASYNC110 - other processes set no event
+            until = asyncio.get_running_loop().time() + patience
+            while not _lock_now(file):
+                if asyncio.get_running_loop().time() > until:
+                    raise Unavailable(
+                        "another lamina process has been cleaning up what a killed one left in"
+                        f" {self._directory.parent} for more than {patience:g} seconds"
+                    )
                 await asyncio.sleep(_INTERVAL)
             yield
         finally:

@@ -7,7 +7,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
+from lamina.errors import Unavailable
 from lamina.oci.digest import Digest
+from lamina.records.processes import Presence
 from lamina.records.records import Records
 from tests.unit.engine.root_files import look_at
 from tests.unit.records.records_in import digest, put_blob, records_in
@@ -84,6 +88,19 @@ async def test_one_at_a_time_removes_what_others_have_left(tmp_path: Path) -> No
             done, _ = await asyncio.wait({waiting}, timeout=0.1)
             assert not done
         await waiting
+
+
+async def test_recovery_is_not_waited_for_without_end(tmp_path: Path) -> None:
+    directory = tmp_path / "processes"
+    one, other = Presence(directory), Presence(directory)
+    async with one.recovering():
+        with pytest.raises(Unavailable, match=f"left in {tmp_path} for more than 0.1 seconds$"):
+            async with other.recovering(patience=0.1):
+                pass
+    async with other.recovering(patience=0.1):
+        pass
+    one.close()
+    other.close()
 
 
 async def test_processes_that_start_at_once_on_a_new_root(tmp_path: Path) -> None:
