@@ -16,6 +16,9 @@ from tests.real.lamina_daemon import LaminaDaemon, lamina_daemon as running_lami
 from tests.real.registry import Registry, registry as running_registry
 from tests.real.relay import relay
 
+# Its assertions are explained as those of tests are.
+pytest.register_assert_rewrite("tests.real.remains")
+
 # How long an example takes, or its making, says more of the machine than of what is tested. Nothing
 # is kept of a run: another user's tests may not be able to write it.
 settings.register_profile(

@@ -15,13 +15,13 @@ from typing import Any
 import pytest
 
 from tests.conformance.wire import load
-from tests.crash.remains import monitors_of, processes_with, wait_until_gone
 from tests.real.archives import docker_archive
 from tests.real.docker_cli import DockerCli
 from tests.real.images import busybox_image, tar_of
 from tests.real.island import HOST, WORLD, Island, island
 from tests.real.lamina_daemon import SOURCE, LaminaDaemon
 from tests.real.programs import run
+from tests.real.remains import monitors_of, processes_with, wait_until_gone
 from tests.real.unprivileged import NOBODY, as_nobody
 from tests.unit.layers.trees import needs_root
 

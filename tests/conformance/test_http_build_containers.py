@@ -1,5 +1,7 @@
 """The containers that builds leave: the same as dockerd's, with the same in them."""
 
+import json
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -83,6 +85,21 @@ def test_what_stays(with_busybox: Sockets, name: str) -> None:
     docker, lamina = with_busybox
     expected = told(docker, *BUILDS[name], today=True)
     assert_alike(told(lamina, *BUILDS[name], today=False), expected)
+
+
+def happened(socket: Path) -> list[str]:
+    """What is told of the container of a command that fails, and of its removal."""
+    [failed] = left(socket, FAILING, {})
+    assert send(socket, delete(str(failed["Id"]))).status == 204
+    filters = {"type": ["container"], "container": [failed["Id"]]}
+    told = send(socket, Ask("GET", f"/events{q(since=1, until=time.time(), filters=filters)}"))
+    events = [json.loads(line) for line in told.body.splitlines()]
+    return [event["Action"] for event in sorted(events, key=lambda event: int(event["timeNano"]))]
+
+
+def test_events(with_busybox: Sockets) -> None:
+    expected, got = (happened(socket) for socket in with_busybox)
+    assert got == [action for action in expected if action != "attach"]
 
 
 def looked_into(socket: Path, *, today: bool) -> list[object]:

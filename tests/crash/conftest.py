@@ -7,7 +7,7 @@ import pytest
 
 from lamina.snapshots.mounting import mounts_below, unmount
 
-pytest.register_assert_rewrite("tests.crash.remains", "tests.crash.wholeness")
+pytest.register_assert_rewrite("tests.crash.wholeness")
 
 
 @pytest.fixture(autouse=True)

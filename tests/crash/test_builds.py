@@ -23,18 +23,18 @@ from lamina.models import ImageBuildOutput
 from lamina.progress import StreamText
 from tests.conformance.wire import load as load_into
 from tests.crash.build_workload import IMAGE, RECIPES, Builds, base
-from tests.crash.remains import (
+from tests.crash.wholeness import assert_all_can_go, assert_whole
+from tests.real.archives import docker_archive
+from tests.real.images import busybox_image, tar_of
+from tests.real.lamina_daemon import SOURCE, LaminaDaemon
+from tests.real.registry import Registry
+from tests.real.remains import (
     assert_nothing_is_left,
     monitors_of,
     names,
     processes_with,
     wait_until_gone,
 )
-from tests.crash.wholeness import assert_all_can_go, assert_whole
-from tests.real.archives import docker_archive
-from tests.real.images import busybox_image, tar_of
-from tests.real.lamina_daemon import SOURCE, LaminaDaemon
-from tests.real.registry import Registry
 from tests.unit.build.builds import context, said
 from tests.unit.engine.root_files import look_at
 from tests.unit.engine.sources import load

@@ -12,7 +12,8 @@ from uuid import uuid4
 import pytest
 
 from lamina.engine import Engine
-from tests.crash.remains import (
+from tests.real.lamina_daemon import SOURCE
+from tests.real.remains import (
     assert_all_can_be_pruned,
     assert_nothing_is_left,
     monitors_of,
@@ -20,7 +21,6 @@ from tests.crash.remains import (
     traces,
     wait_until_gone,
 )
-from tests.real.lamina_daemon import SOURCE
 from tests.unit.layers.trees import needs_root
 
 pytestmark = needs_root

@@ -18,16 +18,16 @@ from aiodocker.containers import DockerContainer
 
 from lamina.engine import Engine
 from tests.conformance.wire import load
-from tests.crash.remains import (
+from tests.real.archives import docker_archive
+from tests.real.images import busybox_image, tar_of
+from tests.real.lamina_daemon import LaminaDaemon
+from tests.real.remains import (
     assert_all_can_be_pruned,
     assert_nothing_is_left,
     monitors_of,
     processes_with,
     wait_until_gone,
 )
-from tests.real.archives import docker_archive
-from tests.real.images import busybox_image, tar_of
-from tests.real.lamina_daemon import LaminaDaemon
 from tests.unit.layers.trees import needs_root
 
 pytestmark = needs_root

@@ -87,6 +87,7 @@ class Runner:
         snapshots = await self._workshop.snapshots()
         key = self._workshop.key()
         layers = () if base is None else base.layers
+        created = self._resources.now()
         is_kept = False
         try:
             mounted = await self._workshop.create(key, sources_of(layers, self._resources.blobs))
@@ -96,7 +97,7 @@ class Runner:
             await snapshots.unmount(key)
             layer = None if ending.problem else await self._changes(snapshots, key)
             if self._kept.stay or (ending.problem and self._kept.stay_if_failed):
-                beginning = await self._beginning(command, base)
+                beginning = await self._beginning(command, base, created)
                 is_kept = True
                 await self._kept.keep(ending.container(beginning, key), after=ending.problem)
             if ending.problem:
@@ -113,7 +114,9 @@ class Runner:
         tar = snapshots.changes_tar(key, latest_ns=latest_ns)
         return await store_made_layer(self._ledger.coming, tar)
 
-    async def _beginning(self, command: Command, base: BuiltImage | None) -> Beginning:
+    async def _beginning(
+        self, command: Command, base: BuiltImage | None, created: int
+    ) -> Beginning:
         """The container that a command ran in, with what dockerd has of the image's settings."""
         config = replace(
             command.config,
@@ -127,6 +130,7 @@ class Runner:
             command.container,
             base,
             config,
+            created=created,
             privileged=command.security is Security.INSECURE,
             network=network,
         )

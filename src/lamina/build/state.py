@@ -132,7 +132,9 @@ class StageState:
             if layer is not None:
                 await self.tools.ledger.record([image])
             if kept.stay:
-                await kept.keep(await kept.beginning(container, base, step))
+                await kept.keep(
+                    await kept.beginning(container, base, step, created=self.tools.now())
+                )
             return image
 
         await self.make(step, work)

@@ -38,12 +38,14 @@ class StepContainers:
         base: BuiltImage | None,
         config: ContainerConfig,
         *,
+        created: int,
         privileged: bool = False,
         network: str = "",
     ) -> Beginning:
         """The container of a step upon `base`, whose image gets into the records for it.
 
-        Raises ImageNotFound if that was deleted meanwhile.
+        `created` is in unix nanoseconds, by the clock, not the build's own time. Raises
+        ImageNotFound if the image was deleted meanwhile.
         """
         image = None
         if base is not None:
@@ -56,7 +58,7 @@ class StepContainers:
             image=image,
             config=config,
             host=host_config(self._request.run, privileged=privileged, network=network),
-            created=self._containers.now(),
+            created=created,
         )
 
     async def keep(self, beginning: Beginning, *, after: LaminaError | None = None) -> None:

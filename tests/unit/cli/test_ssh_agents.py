@@ -8,8 +8,8 @@ import pytest
 
 from lamina.cli.ssh_agents import AgentSource, agent_sources, running_agents
 from lamina.errors import InvalidParameter
-from tests.crash.remains import processes_with
 from tests.real.programs import require, run
+from tests.real.remains import processes_with
 
 
 @pytest.fixture

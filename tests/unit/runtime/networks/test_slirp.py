@@ -5,8 +5,8 @@ from lamina.runtime.networks.namespaces import Surroundings
 from lamina.runtime.networks.slirp import SlirpWay
 from lamina.runtime.runtime import Runtime
 from lamina.runtime.spec import NetworkMode
-from tests.crash.remains import processes_with
 from tests.real.programs import require
+from tests.real.remains import processes_with
 from tests.unit.layers.trees import needs_root
 from tests.unit.runtime.test_runtime import HOST_NETWORK, Sandboxes
 
