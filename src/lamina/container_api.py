@@ -29,7 +29,10 @@ from lamina.models import (
     HostConfig,
     IdResponse,
     NetworkingConfig,
+    NetworkInspect,
     PathStat,
+    Volume,
+    VolumeListResponse,
 )
 from lamina.oci.containerconfig import ContainerConfig
 from lamina.streams import ByteSource, ByteStream, Frame
@@ -158,6 +161,30 @@ class ContainerApi(Protocol):
         Without `stream` the one measurement has one of a second before beside it, unless it is
         `one_shot`. Nothing is measured of a container that does not run.
         """
+        ...
+
+    # What they are connected with.
+
+    async def network_list(self, *, filters: Filters | None = None) -> list[NetworkInspect]:
+        """The networks that there are; which containers are in them is not told.
+
+        Filters: dangling, driver, id, label, name, scope, type. Raises InvalidFilter.
+        """
+        ...
+
+    async def network_inspect(self, id: str, *, scope: str = "") -> NetworkInspect:
+        """A network by its name, its ID or the beginning of one, and the running containers in it.
+
+        Raises NotFound, InvalidParameter (several).
+        """
+        ...
+
+    async def volume_list(self, *, filters: Filters | None = None) -> VolumeListResponse:
+        """The volumes that there are. Filters: dangling, driver, label, name. InvalidFilter."""
+        ...
+
+    async def volume_inspect(self, name: str) -> Volume:
+        """A volume. Raises NotFound."""
         ...
 
     # Running.

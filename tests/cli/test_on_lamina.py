@@ -5,6 +5,7 @@ They print the same, and see what the others do at once.
 
 import contextlib
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -72,6 +73,16 @@ def test_three_ways_print_the_same(
     expected = sorted(docker(*command.split()).splitlines())
     assert sorted(hosted(*command.split()).splitlines()) == expected
     assert rooted(*command.split()) == hosted(*command.split())
+
+
+@pytest.mark.usefixtures("loaded")
+def test_disk_use_of_containers(docker: DockerCli, hosted: LaminaCli, rooted: LaminaCli) -> None:
+    docker("create", "--name", "df", "--network=none", "-v", "/v", "cli/one:1", "x")
+    expected = docker("system", "df")
+    assert re.search(r"Containers +1 +0 ", expected)
+    assert re.search(r"Local Volumes +1 +1 ", expected)
+    assert hosted("df").split() == rooted("df").split() == expected.split()
+    docker("rm", "df")
 
 
 @pytest.mark.usefixtures("loaded")

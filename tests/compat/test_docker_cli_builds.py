@@ -20,7 +20,15 @@ from tests.given import assert_given, gives
 from tests.real.archives import docker_archive
 from tests.real.docker_cli import DockerCli
 from tests.real.dockerd import dockerd as running_dockerd
-from tests.real.images import busybox_image, small_image, tar_of, write_tree
+from tests.real.images import (
+    busybox_image,
+    file,
+    layer,
+    make_image,
+    small_image,
+    tar_of,
+    write_tree,
+)
 from tests.real.lamina_daemon import LaminaDaemon, lamina_daemon as running_lamina
 from tests.real.registry import Registry
 from tests.real.relay import relay
@@ -185,6 +193,28 @@ def test_a_newer_base(clis: Clis, registry: Registry, emptied: tuple[Path, Path]
         assert_alike(got, expected)
     for cli in clis:
         assert cli("images", "--no-trunc", "--quiet", name) == f"{fresh.id}\n"
+
+
+def test_a_base_that_is_here_for_another_platform(
+    clis: Clis, registry: Registry, emptied: tuple[Path, Path]
+) -> None:
+    """Is pulled, as later daemons do; 20.10 builds on what is here."""
+    name = f"{registry.address}/cli/platforms:1"
+    for architecture in ("arm64", "amd64"):
+        image = make_image(layer(file("name", architecture)), architecture=architecture)
+        for cli, socket in zip(clis, emptied, strict=True):
+            load(socket, tar_of(docker_archive((image, [name]))))
+            if architecture == "arm64":
+                cli("push", name)
+                cli("rmi", name)
+    built = []
+    for cli in clis:
+        dockerfile = f"FROM {name}\nENV a=b\n".encode()
+        classic(cli)("build", "-t", "app", "--platform", "linux/arm64", "-", stdin=dockerfile)
+        built.append(cli("image", "inspect", "-f", "{{.Architecture}}", "app"))
+        nowhere = heard(cli, "--platform", "linux/s390x/x/y", "-", stdin=dockerfile)
+        assert "cannot parse platform specifier" in nowhere[2][-1]
+    assert built == ["amd64\n", "arm64\n"]
 
 
 @gives("image_build", "x_registry_config")

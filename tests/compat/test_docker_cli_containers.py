@@ -157,6 +157,22 @@ STORIES: dict[str, Sequence[Step]] = {
         ("ps", "--format", "{{.Names}} {{.State}}"),
         ("rm", "-f", "aa"),
     ],
+    "update": [
+        ("create", "--network=none", "--name", "aa", IMAGE),
+        ("update", "--memory", "64m", "aa"),
+        ("update", "--memory", "64m", "--memory-swap", "128m", "aa"),
+        ("update", "--memory", "100m", "aa"),
+        ("update", "--memory", "256m", "aa"),
+        ("update", "--cpus", "1", "aa"),
+        ("update", "--cpu-period", "1000", "--cpus", "1", "aa"),
+        ("update", "--cpu-quota", "1000", "--cpus", "1", "aa"),
+        ("update", "--cpus", "9999", "aa"),
+        ("update", "--memory", "1k", "aa"),
+        ("inspect", "-f", "{{.HostConfig.Memory}} {{.HostConfig.MemorySwap}}", "aa"),
+        ("create", "--network=none", "--memory", "64m", "--name", "bb", IMAGE),
+        ("update", "--memory", "100m", "bb"),
+        ("update", "--memory", "200m", "bb"),
+    ],
     "for a platform": [
         ("create", "--platform", str(host()), "--network=none", "--name", "aa", IMAGE),
         ("create", "--platform", "linux/s390x", "--network=none", "--pull=never", IMAGE),
@@ -260,6 +276,21 @@ def test_cp_both_ways(clis: Clis, tmp_path: Path) -> None:
         assert (back / "link").readlink() == Path("below/file")
         cli("cp", "-L", "aa:/tmp/source/link", str(back / "followed"))
         assert (back / "followed").read_bytes() == b"content"
+
+
+def test_headers_of_what_is_copied(clis: Clis) -> None:
+    found = []
+    for cli in clis:
+        cli("create", "--network=none", "--name", "aa", IMAGE)
+        heads = []
+        for path in ("/bin/busybox", "/bin/sh", "/etc", "/etc/passwd", "/tmp"):
+            head = cli.run("cp", f"aa:{path}", "-").stdout[:512]
+            # Name, mode, owner, group and size; type and where a link leads.
+            heads.append((head[:136], head[156:257]))
+        heads.append((cli.run("export", "aa").stdout[100:108], b""))
+        found.append(heads)
+    docker, lamina = found
+    assert lamina == docker
 
 
 def test_export(clis: Clis) -> None:

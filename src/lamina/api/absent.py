@@ -1,7 +1,7 @@
 """What this engine has none of, answered so that clients which ask on their way carry on.
 
-Lists of volumes and networks are empty; a thing of theirs that is named does not exist;
-swarm is not active. What would have to be done, and cannot be, is 501 with a message that says so.
+Lists are empty; a thing that is named does not exist; swarm is not active. What would have to be
+done, and cannot be, is 501 with a message that says so.
 """
 
 from typing import Any
@@ -17,21 +17,13 @@ _NO_SWARM = (
 )
 
 _EMPTY: list[tuple[str, str, Any, ApiVersion]] = [
-    ("GET", "/volumes", {"Volumes": [], "Warnings": None}, OLDEST),
     ("POST", "/volumes/prune", {"VolumesDeleted": None, "SpaceReclaimed": 0}, ApiVersion(1, 25)),
-    ("GET", "/networks", [], OLDEST),
     ("POST", "/networks/prune", {"NetworksDeleted": None}, ApiVersion(1, 25)),
     ("GET", "/plugins", [], OLDEST),
 ]
 
 _MISSING = [
-    ("GET", "/networks/{name}", "network {} not found"),
-    ("DELETE", "/networks/{name}", "network {} not found"),
-    ("POST", "/networks/{name}/connect", "network {} not found"),
-    ("POST", "/networks/{name}/disconnect", "network {} not found"),
-    ("GET", "/volumes/{name}", "get {}: no such volume"),
     ("PUT", "/volumes/{name}", "get {}: no such volume"),
-    ("DELETE", "/volumes/{name}", "get {}: no such volume"),
     ("GET", "/plugins/{name}/json", 'plugin "{}" not found'),
     ("DELETE", "/plugins/{name}", 'plugin "{}" not found'),
 ]
@@ -52,7 +44,6 @@ _SWARM = [
 
 _ABSENT = [
     ("POST", "/grpc", "BuildKit's protocol"),
-    ("POST", "/networks/create", "networks"),
     ("POST", "/plugins/create", "plugins"),
     ("GET", "/plugins/privileges", "plugins"),
     ("POST", "/plugins/pull", "plugins"),

@@ -31,6 +31,7 @@ from lamina.api.hijack import HalfClosable
 from lamina.api.images import ImageHandlers
 from lamina.api.registry import RegistryHandlers
 from lamina.api.router import PageNotFound, Router
+from lamina.api.surroundings import SurroundingsHandlers
 from lamina.api.system import SystemHandlers
 from lamina.api.versions import JSON_ERRORS, NEWEST, UnsupportedVersion
 from lamina.container_api import ContainerApi
@@ -88,6 +89,7 @@ class Server:
                 *RegistryHandlers(engine, engine, log=log).routes(),
                 *CommitHandlers(engine).routes(),
                 *ContainerHandlers(engine).routes(),
+                *SurroundingsHandlers(engine).routes(),
                 *ContainerLifeHandlers(engine).routes(),
                 *ContainerStreamHandlers(engine, stopping=self.stopping).routes(),
                 *ContainerFileHandlers(engine).routes(),

@@ -26,6 +26,7 @@ import msgspec
 
 from lamina.content.threads import run_to_end
 from lamina.dockerfile.mounts import Sharing
+from lamina.layers.directories import size_below
 
 _POLL: Final = 0.05
 """Seconds between two looks whether another process still holds a cache that is ``locked``."""
@@ -326,7 +327,7 @@ class CacheMounts:
             lock = self._lock(cache_id, exclusive=True)
             if lock is not None:
                 os.close(lock)
-            size = _size(self.directory / cache_id / "data")
+            size = size_below(self.directory / cache_id / "data")
             found.append(CacheEntry(cache_id, record, size, in_use=lock is None))
         return sorted(found, key=lambda entry: entry.record.last_used)
 
@@ -335,7 +336,7 @@ class CacheMounts:
         if lock is None:
             return None
         try:
-            size = _size(self.directory / cache_id / "data")
+            size = size_below(self.directory / cache_id / "data")
             self._discard(cache_id)
             return size
         finally:
@@ -350,17 +351,3 @@ class _Taken:
     lock: int
     data: Path
     is_new: bool
-
-
-def _size(directory: Path) -> int:
-    """Bytes of all files below, each counted once."""
-    seen: set[tuple[int, int]] = set()
-    total = 0
-    for parent, _, names in os.walk(directory):
-        for name in names:
-            with contextlib.suppress(OSError):
-                found = Path(parent, name).lstat()
-                if (found.st_dev, found.st_ino) not in seen:
-                    seen.add((found.st_dev, found.st_ino))
-                    total += found.st_size
-    return total

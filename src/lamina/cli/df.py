@@ -119,7 +119,9 @@ def _sum(
     *,
     percent: bool = True,
 ) -> "Row":
-    known = [item for item in items or [] if isinstance(item, dict)]
+    import msgspec
+
+    known = msgspec.to_builtins(items or [])
     return _row(
         kind,
         known,

@@ -90,7 +90,7 @@ async def archive_of(containers: Containers, name: str, path: str) -> AsyncItera
         root = open_root(view.root)
         tree = Tree(root, view.ownership)
         try:
-            options = DiffOptions(ownership=view.ownership)
+            options = DiffOptions(ownership=view.ownership, type_bits=True)
             shown = stat_of(path, found)
             base = shown.name if shown.name != "/" else ""
             yield PathArchive(subtree_tar(tree, found.path, base or ".", options), shown)
@@ -111,7 +111,8 @@ async def export_container(containers: Containers, name: str) -> AsyncIterator[B
         tree = Tree(root, ownership)
         try:
             await containers.tell(container, "export")
-            yield TarStream(subtree_tar(tree, "", "", DiffOptions(ownership=ownership)))
+            options = DiffOptions(ownership=ownership, type_bits=True)
+            yield TarStream(subtree_tar(tree, "", "", options))
         finally:
             tree.close()
             os.close(root)

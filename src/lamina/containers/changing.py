@@ -73,6 +73,7 @@ async def update_container(containers: Containers, name: str, resources: HostCon
             value = getattr(resources, field)
             if value and value != RestartPolicy():
                 changes[field] = value
+        _check_memory(container.id, settings.host_config, resources)
         host = msgspec.structs.replace(settings.host_config, **changes)
         check_host(host)
         limits = container_limits(host)
@@ -81,3 +82,10 @@ async def update_container(containers: Containers, name: str, resources: HostCon
         settings = msgspec.structs.replace(settings, host_config=host)
         await containers.put(with_settings(container, settings), "update")
     return []
+
+
+def _check_memory(id: str, now: HostConfig, wanted: HostConfig) -> None:
+    if wanted.memory and wanted.memory > now.memory_swap and not wanted.memory_swap:
+        problem = "Memory limit should be smaller than already set memoryswap limit"
+        advice = "update the memoryswap at the same time"
+        raise Conflict(f"Cannot update container {id}: {problem}, {advice}")

@@ -1,5 +1,6 @@
 """How a container was asked for, complete: with what the image says and what Docker assumes."""
 
+import os
 import posixpath
 from collections.abc import Iterable
 from typing import Final
@@ -226,9 +227,21 @@ def _check_resources(host: HostConfig) -> None:
         raise InvalidParameter(
             "Minimum memory limit can not be less than memory reservation limit, see usage"
         )
-    if host.nano_cpus and (host.cpu_period or host.cpu_quota):
+    _check_nano_cpus(host)
+
+
+def _check_nano_cpus(host: HostConfig) -> None:
+    if not host.nano_cpus:
+        return
+    for value, what in ((host.cpu_period, "Period"), (host.cpu_quota, "Quota")):
+        if value:
+            raise InvalidParameter(
+                f"Conflicting options: Nano CPUs and CPU {what} cannot both be set"
+            )
+    count = len(os.sched_getaffinity(0))
+    if not 0 < host.nano_cpus <= count * 1_000_000_000:
         raise InvalidParameter(
-            "Conflicting options: Nano CPUs and CPU Period or Quota cannot both be set"
+            f"Range of CPUs is from 0.01 to {count}.00, as there are only {count} CPUs available"
         )
 
 

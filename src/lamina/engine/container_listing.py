@@ -85,7 +85,7 @@ class _Wanted:
             and (self._before is None or container.created < self._before)
             and (self._since is None or container.created > self._since)
             and ("id" not in filters or any(container.id.startswith(p) for p in filters["id"]))
-            and ("name" not in filters or self._has_name(container))
+            and any(filters.finds("name", f"{slash}{container.name}") for slash in ("", "/"))
             and ("ancestor" not in filters or container.image_id in self._ancestors)
             and filters.matches_labels(container.labels)
             and not self._is_task
@@ -111,20 +111,6 @@ class _Wanted:
     def _health_of(self, container: Container) -> str:
         known = self._health(container)
         return "none" if known is None else known.status
-
-    def _has_name(self, container: Container) -> bool:
-        # dockerd takes it for a pattern, which could be one that never ends matching.
-        for wanted in self._filters["name"]:
-            bare = wanted.removeprefix("^").removeprefix("/").removesuffix("$")
-            if wanted.startswith("^") and wanted.endswith("$"):
-                if container.name == bare:
-                    return True
-            elif wanted.startswith("^"):
-                if container.name.startswith(bare):
-                    return True
-            elif bare in container.name:
-                return True
-        return False
 
     def _age(self, name: str) -> int:
         known = self._catalogue

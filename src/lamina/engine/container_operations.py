@@ -36,6 +36,13 @@ from lamina.containers.stored import settings_of
 from lamina.containers.waiting import wait_for
 from lamina.engine.container_listing import list_containers, prunable
 from lamina.engine.filters import parse_time
+from lamina.engine.networks import (
+    filter_networks,
+    find_network,
+    predefined_networks,
+    with_containers,
+)
+from lamina.engine.volumes import find_volume, list_volumes
 from lamina.errors import Conflict, InvalidParameter, NotFound
 from lamina.image_api import Filters
 from lamina.models import (
@@ -53,10 +60,14 @@ from lamina.models import (
     HostConfig,
     IdResponse,
     NetworkingConfig,
+    NetworkInspect,
     PathStat,
+    Volume,
+    VolumeListResponse,
 )
 from lamina.oci.containerconfig import ContainerConfig
 from lamina.oci.platform import Platform
+from lamina.oci.timestamp import format_unix
 from lamina.records.changes import AddEvent
 from lamina.streams import ByteSource, ByteStream
 
@@ -71,6 +82,7 @@ class ContainerOperations:
         self._execs = Execs(containers)
         self._pruning_containers = False
         self._settling = asyncio.Lock()
+        self._opened = format_unix(containers.now())
 
     def _finish(self, work: Coroutine[Any, Any, T]) -> Coroutine[Any, Any, T]:
         return self._containers.records.finish(work)
@@ -236,6 +248,30 @@ class ContainerOperations:
     ) -> AsyncGenerator[ContainerStats, None]:
         """What it uses."""
         return container_stats(self._containers, id, stream=stream, one_shot=one_shot)
+
+    async def network_list(self, *, filters: Filters | None = None) -> list[NetworkInspect]:
+        """The networks that containers can have."""
+        return filter_networks(await self._networks(), filters)
+
+    async def network_inspect(self, id: str, *, scope: str = "") -> NetworkInspect:
+        """One network, with the containers in it."""
+        network = find_network(await self._networks(), id, scope)
+        return with_containers(network, self._containers.records.catalogue)
+
+    async def _networks(self) -> list[NetworkInspect]:
+        containers = self._containers
+        networks = await containers.workshop.networks()
+        return predefined_networks(
+            containers.records.engine_id, self._opened, bridge=bool(networks.name)
+        )
+
+    async def volume_list(self, *, filters: Filters | None = None) -> VolumeListResponse:
+        """The volumes that containers have."""
+        return VolumeListResponse(volumes=list_volumes(self._containers, filters))
+
+    async def volume_inspect(self, name: str) -> Volume:
+        """One volume."""
+        return find_volume(self._containers, name)
 
     # Running.
 

@@ -37,6 +37,7 @@ from lamina.engine.system import (
     system_version,
 )
 from lamina.engine.tagging import tag_image
+from lamina.engine.volumes import with_usage
 from lamina.engine.watching import watch_events
 from lamina.errors import BlobNotFound, Conflict
 from lamina.image_api import (
@@ -583,11 +584,15 @@ class Engine(ContainerOperations):
         containers = []
         if not types or "container" in types:
             containers = await self.container_list(all=True, size=True)
+        volumes = []
+        if not types or "volume" in types:
+            volumes = await with_usage(self._containers)
         return data_usage(
             self._records.catalogue,
             types=frozenset(types),
             build_cache=caches,
             containers=containers,
+            volumes=volumes,
             now=self._resources.now(),
         )
 

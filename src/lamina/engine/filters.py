@@ -62,9 +62,29 @@ class FilterSet:
     def _are_among(self, name: str, labels: Mapping[str, str] | None) -> bool:
         return all(_has_label(labels or {}, text) for text in self[name])
 
+    def finds(self, name: str, text: str) -> bool:
+        """Whether a value of the filter is in `text`, at its ends where ``^`` and ``$`` say so.
+
+        dockerd takes it for a pattern, which could be one that never ends matching.
+        """
+        return name not in self or any(_is_in(text, wanted) for wanted in self[name])
+
     def invalid(self, name: str) -> InvalidFilter:
         """The error for a filter with a value it cannot have."""
         return InvalidFilter(f"invalid filter '{name}=[{' '.join(self[name])}]'", name=name)
+
+
+def _is_in(text: str, wanted: str) -> bool:
+    bare = wanted.removeprefix("^").removesuffix("$")
+    match wanted.startswith("^"), wanted.endswith("$"):
+        case True, True:
+            return text == bare
+        case True, False:
+            return text.startswith(bare)
+        case False, True:
+            return text.endswith(bare)
+        case _:
+            return bare in text
 
 
 def _texts(value: object) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from lamina.models import (
     SystemInfo,
     SystemVersion,
     VersionComponent,
+    Volume,
 )
 from lamina.oci.digest import Digest
 from lamina.oci.platform import Platform
@@ -196,6 +197,7 @@ def data_usage(
     types: frozenset[str],
     build_cache: list[BuildCache],
     containers: list[ContainerSummary],
+    volumes: list[Volume],
     now: int,
 ) -> SystemDataUsage:
     """Disk use; sizes are those of unpacked layers, as dockerd reports them."""
@@ -210,7 +212,7 @@ def data_usage(
     if not types or "container" in types:
         usage.containers = containers
     if not types or "volume" in types:
-        usage.volumes = []
+        usage.volumes = volumes
     if not types or "build-cache" in types:
         usage.build_cache = build_cache
     return usage

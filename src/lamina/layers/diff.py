@@ -47,6 +47,8 @@ class DiffOptions:
     """Maps the owner and group found on disk to those the layer shall have."""
     latest_ns: int | None = None
     """Later times are taken for this one, in unix nanoseconds."""
+    type_bits: bool = False
+    """Whether modes say what kind of file it is, too, as those of dockerd's archives do."""
 
 
 def upper_tar(upper: int, options: DiffOptions | None = None) -> Iterator[bytes]:
@@ -234,6 +236,7 @@ class _Writer:
         self._renamed = renamed
         self._owner = options.owner
         self._latest_ns = options.latest_ns
+        self._type_bits = options.type_bits
         # The first path of each file that has several.
         self._first: dict[tuple[int, int], str] = {}
         self._name = ""
@@ -301,7 +304,7 @@ class _Writer:
             self._name,
             type=type,
             size=size,
-            mode=stat.S_IMODE(node.mode),
+            mode=node.mode if self._type_bits else stat.S_IMODE(node.mode),
             mtime_ns=self._time(node.mtime_ns),
             uid=uid,
             gid=gid,

@@ -15,7 +15,15 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-__all__ = ["OPEN_DIRECTORY", "Directories", "Directory", "open_regular", "remove", "remove_below"]
+__all__ = [
+    "OPEN_DIRECTORY",
+    "Directories",
+    "Directory",
+    "open_regular",
+    "remove",
+    "remove_below",
+    "size_below",
+]
 
 OPEN_DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _MAX_HOPS: Final = 40  # as many as Linux follows in one path
@@ -275,3 +283,17 @@ def _open_to_empty(name: str, within: int) -> int:
     if info.st_mode & stat.S_IRWXU != stat.S_IRWXU and info.st_uid == os.geteuid() != 0:
         os.fchmod(fd, 0o700)
     return fd
+
+
+def size_below(directory: Path) -> int:
+    """Bytes of all files below, each counted once."""
+    seen: set[tuple[int, int]] = set()
+    total = 0
+    for parent, _, names in os.walk(directory):
+        for name in names:
+            with suppress(OSError):
+                found = Path(parent, name).lstat()
+                if (found.st_dev, found.st_ino) not in seen:
+                    seen.add((found.st_dev, found.st_ino))
+                    total += found.st_size
+    return total

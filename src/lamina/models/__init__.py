@@ -53,9 +53,13 @@ from lamina.models.images import (
     RootFS,
 )
 from lamina.models.networks import (
+    IPAM,
+    ConfigReference,
     EndpointIPAMConfig,
     EndpointSettings,
+    NetworkContainer,
     NetworkingConfig,
+    NetworkInspect,
     NetworkSettings,
     Port,
     PortBinding,
@@ -91,8 +95,10 @@ from lamina.models.system import (
     SystemVersion,
     VersionComponent,
 )
+from lamina.models.volumes import Volume, VolumeListResponse, VolumeUsage
 
 __all__ = [
+    "IPAM",
     "AuthenticateOK",
     "BindOptions",
     "BlkioEntry",
@@ -100,6 +106,7 @@ __all__ = [
     "BuildCache",
     "BuildPruneResponse",
     "ComponentCommit",
+    "ConfigReference",
     "ContainerChange",
     "ContainerCreateResponse",
     "ContainerInspect",
@@ -142,6 +149,8 @@ __all__ = [
     "Mount",
     "MountDriver",
     "MountPoint",
+    "NetworkContainer",
+    "NetworkInspect",
     "NetworkSettings",
     "NetworkStats",
     "NetworkingConfig",
@@ -165,6 +174,9 @@ __all__ = [
     "TmpfsOptions",
     "Ulimit",
     "VersionComponent",
+    "Volume",
+    "VolumeListResponse",
     "VolumeOptions",
+    "VolumeUsage",
     "WeightDevice",
 ]

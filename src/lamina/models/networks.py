@@ -1,8 +1,8 @@
-"""A container's networks, as the Engine API tells of them and is told of them."""
+"""Networks, and containers in them, as the Engine API tells of them and is told of them."""
 
 import msgspec
 
-from lamina.models.base import Value
+from lamina.models.base import Model, Value
 
 
 class PortBinding(Value, frozen=True, kw_only=True):
@@ -88,3 +88,47 @@ class Port(Value, frozen=True, kw_only=True):
     private_port: int
     public_port: int | msgspec.UnsetType = msgspec.UNSET
     type: str = "tcp"
+
+
+class IPAM(Model, kw_only=True):
+    """Who gives a network's addresses, and out of which subnets."""
+
+    driver: str = "default"
+    options: dict[str, str] | None = None
+    config: list[dict[str, str]] | None = msgspec.field(default_factory=list)
+
+
+class ConfigReference(Model, kw_only=True):
+    """The network that another takes its configuration from; empty: from none."""
+
+    network: str = ""
+
+
+class NetworkContainer(Model, kw_only=True):
+    """A container as a network tells of it; addresses with the length of their prefix."""
+
+    name: str
+    endpoint_id: str = msgspec.field(name="EndpointID", default="")
+    mac_address: str = ""
+    ipv4_address: str = msgspec.field(name="IPv4Address", default="")
+    ipv6_address: str = msgspec.field(name="IPv6Address", default="")
+
+
+class NetworkInspect(Model, kw_only=True):
+    """A network (schema Network). `created` is RFC 3339; lists leave `containers` empty."""
+
+    name: str
+    id: str
+    created: str
+    scope: str = "local"
+    driver: str
+    enable_ipv6: bool = msgspec.field(name="EnableIPv6", default=False)
+    ipam: IPAM = msgspec.field(name="IPAM", default_factory=IPAM)
+    internal: bool = False
+    attachable: bool = False
+    ingress: bool = False
+    config_from: ConfigReference = msgspec.field(default_factory=ConfigReference)
+    config_only: bool = False
+    containers: dict[str, NetworkContainer] = msgspec.field(default_factory=dict)
+    options: dict[str, str] | None = msgspec.field(default_factory=dict)
+    labels: dict[str, str] | None = msgspec.field(default_factory=dict)

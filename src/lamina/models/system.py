@@ -8,6 +8,7 @@ from lamina.models.base import Model
 from lamina.models.builds import BuildCache
 from lamina.models.containers import ContainerSummary
 from lamina.models.images import ImageSummary
+from lamina.models.volumes import Volume
 
 
 class VersionComponent(Model, kw_only=True):
@@ -47,7 +48,7 @@ class SystemDataUsage(Model, kw_only=True):
     layers_size: int = 0
     images: list[ImageSummary] | None = None
     containers: list[ContainerSummary] | None = None
-    volumes: list[Any] | None = None
+    volumes: list[Volume] | None = None
     build_cache: list[BuildCache] | None = None
 
 

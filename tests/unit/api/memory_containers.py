@@ -24,8 +24,11 @@ from lamina.models import (
     HostConfig,
     IdResponse,
     NetworkingConfig,
+    NetworkInspect,
     PathStat,
     ProcessConfig,
+    Volume,
+    VolumeListResponse,
 )
 from lamina.oci.containerconfig import ContainerConfig
 from lamina.streams import ByteSource, ByteStream, Frame, chunks_of
@@ -115,6 +118,25 @@ class MemoryContainers:
 
     def program(self, id: str) -> Program:
         return self.programs.setdefault(id, Program(tty=id == "tty"))
+
+    async def network_list(self, *, filters: Filters | None = None) -> list[NetworkInspect]:
+        self.calls.append(("networks", filters))
+        return [await self.network_inspect("host")]
+
+    async def network_inspect(self, id: str, *, scope: str = "") -> NetworkInspect:
+        if id not in ("host", "none"):
+            raise NotFound(f"network {id} not found")
+        self.calls.append(("network", (id, scope)))
+        return NetworkInspect(name=id, id="0" * 64, created="", driver=id)
+
+    async def volume_list(self, *, filters: Filters | None = None) -> VolumeListResponse:
+        self.calls.append(("volumes", filters))
+        return VolumeListResponse(volumes=[await self.volume_inspect("v")])
+
+    async def volume_inspect(self, name: str) -> Volume:
+        if name != "v":
+            raise NotFound(f"get {name}: no such volume")
+        return Volume(name=name, mountpoint="/v")
 
     async def container_create(
         self,

@@ -6,8 +6,6 @@ from tests.unit.api.wire import Wire
 @pytest.mark.parametrize(
     ("method", "path", "body"),
     [
-        ("GET", "/v1.24/volumes", b'{"Volumes":[],"Warnings":null}\n'),
-        ("GET", "/networks", b"[]\n"),
         ("GET", "/plugins", b"[]\n"),
         ("POST", "/networks/prune", b'{"NetworksDeleted":null}\n'),
         ("POST", "/volumes/prune", b'{"SpaceReclaimed":0,"VolumesDeleted":null}\n'),
@@ -21,8 +19,8 @@ async def test_there_is_nothing_of_it(wire: Wire, method: str, path: str, body: 
 @pytest.mark.parametrize(
     ("method", "path", "message"),
     [
-        ("GET", "/networks/bridge", "network bridge not found"),
-        ("GET", "/volumes/v", "get v: no such volume"),
+        ("PUT", "/volumes/v", "get v: no such volume"),
+        ("GET", "/plugins/p/json", 'plugin "p" not found'),
     ],
 )
 async def test_what_is_named_does_not_exist(
