@@ -135,6 +135,11 @@ class ImageApi(Protocol):
         as not given. `secrets` (bytes, or a file) and `ssh` (an agent's socket) are what ``RUN
         --mount`` may ask for by ID; they are not sent over HTTP, which has no place for them.
 
+        `outputs` are written on the caller's machine: ``image`` gives more names (``name``);
+        ``docker`` and ``oci`` are an archive of the image, in which it has the names `t`, ``tar``
+        is its files as one tar, ``local`` in a directory. ``dest`` is the path, or ``-`` for
+        `BuildArchive` events, which one output may have. ``cacheonly`` is a build without more.
+
         The container of a RUN that ends badly stays, to be looked into, but with `forcerm`; without
         `rm` those of all steps do.
 

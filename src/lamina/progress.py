@@ -77,6 +77,15 @@ class BuildOutput(msgspec.Struct, frozen=True, tag=True):
     is_stderr: bool = False
 
 
+class BuildArchive(msgspec.Struct, frozen=True, tag=True):
+    """The next bytes of the archive that an output of a build is whose ``dest`` is ``-``.
+
+    They come when the build has succeeded; 64 KiB at most.
+    """
+
+    data: bytes
+
+
 class BuildWarning(msgspec.Struct, frozen=True, tag=True, kw_only=True):
     """What a build check found: the `rule`'s name and address, and the lines it is about."""
 
@@ -87,7 +96,16 @@ class BuildWarning(msgspec.Struct, frozen=True, tag=True, kw_only=True):
     last_line: int
 
 
-Event = StatusLine | LayerProgress | StreamText | Aux | BuildStep | BuildOutput | BuildWarning
+Event = (
+    StatusLine
+    | LayerProgress
+    | StreamText
+    | Aux
+    | BuildStep
+    | BuildOutput
+    | BuildArchive
+    | BuildWarning
+)
 Report = Callable[[Event], Awaitable[None]]
 
 

@@ -217,9 +217,9 @@ def test_outputs(rooted: LaminaCli, directory: Path, tmp_path: Path) -> None:
         assert "a" in tar.getnames()
     for kind in ("oci", "docker"):
         archive = tmp_path / f"{kind}.tar"
-        rooted("build", "-q", "-o", f"type={kind},dest={archive}", str(directory))
-        with tarfile.open(archive) as tar:
-            assert "index.json" in tar.getnames()
+        options = ["-t", "cli/archived:1", "-o", f"type={kind},dest={archive}"]
+        rooted("build", "-q", *options, str(directory))
+        assert "cli/archived:1" in rooted("load", "--input", str(archive))
     rooted("build", "-q", "-o", "type=image,name=cli/output:1", str(directory))
     assert rooted("images", "-q", "cli/output:1")
     unknown = rooted.run("build", "-o", f"type=local,dest={out},x=y", str(directory))
@@ -231,12 +231,12 @@ def test_outputs_of_another_engine(
 ) -> None:
     ours = LaminaCli(lamina.home, {"DOCKER_HOST": docker.host})
     out, archive = tmp_path / "out", tmp_path / "oci.tar"
-    options = ["-o", str(out), "-o", f"type=oci,dest={archive}"]
+    options = ["-t", "cli/other:1", "-o", str(out), "-o", f"type=oci,dest={archive}"]
     image_id = ours("build", "-q", *options, str(directory)).strip()
     assert (out / "a").read_bytes() == b"a"
     rooted = LaminaCli(lamina.home, {"LAMINA_ROOT": str(tmp_path / "root")})
     rooted("load", "--quiet", "--input", str(archive))
-    assert rooted("images", "--quiet", "--no-trunc").strip() == image_id
+    assert rooted("images", "--quiet", "--no-trunc", "cli/other:1").strip() == image_id
     answer = ours.run("build", "-o", "-", str(directory))
     with tarfile.open(fileobj=io.BytesIO(answer.stdout)) as tar:
         assert "a" in tar.getnames()

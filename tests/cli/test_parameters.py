@@ -36,7 +36,7 @@ def archive(seed: str, *names: str) -> bytes:
     *("dockerfile", "t", "extrahosts", "q", "nocache", "cachefrom", "pull", "rm", "forcerm"),
     *("memory", "memswap", "cpushares", "cpusetcpus", "cpuperiod", "cpuquota", "buildargs"),
     *("shmsize", "squash", "labels", "networkmode", "content_type", "platform", "target"),
-    *("outputs", "input_stream"),
+    "input_stream",
 )
 @gives("image_get", "name")
 @pytest.mark.usefixtures("with_busybox")

@@ -3,8 +3,11 @@
 What they do in all their forms is told by the other modules; here none is forgotten.
 """
 
+import asyncio
 import io
 import json
+import tarfile
+import tempfile
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +20,7 @@ from lamina.errors import InvalidParameter
 from lamina.models import ImageBuildOutput
 from lamina.oci.containerconfig import ContainerConfig
 from lamina.oci.platform import host
+from lamina.progress import BuildArchive
 from tests.conformance.builds import Ids, context, transcript, with_busybox
 from tests.conformance.engines import Backend, EngineApi, load, names_of, plain, saved
 from tests.conformance.parameters import noting
@@ -397,4 +401,22 @@ async def _(api: EngineApi) -> None:
 
 @case("image_build", "outputs")
 async def _(api: EngineApi) -> object:
-    return await said(api, "FROM busybox\nENV A=b", outputs=[ImageBuildOutput(type="image")])
+    """What an engine elsewhere cannot write here is written nevertheless."""
+    await with_busybox(api)
+    with tempfile.TemporaryDirectory() as directory:
+        dests = {"local": f"{directory}/files", "tar": f"{directory}/tar", "oci": "-"}
+        written = [ImageBuildOutput(type=kind, attrs={"dest": to}) for kind, to in dests.items()]
+        build = api.image_build(
+            input_stream=context("FROM busybox\nCOPY Dockerfile /d/\nRUN echo 1 > /d/one"),
+            t=["outputs:1"],
+            outputs=[ImageBuildOutput(type="image", attrs={"name": "outputs:2"}), *written],
+        )
+        archive = b"".join([event.data async for event in build if isinstance(event, BuildArchive)])
+        with tarfile.open(dests["tar"]) as tar:
+            names = {name for name in tar.getnames() if name.startswith("d")}
+        assert names == {"d", "d/Dockerfile", "d/one"}
+        assert await asyncio.to_thread(Path(dests["local"], "d/one").read_bytes) == b"1\n"
+    found = await api.image_inspect("outputs:2")
+    assert found.id == build.result
+    await api.image_delete(found.id, force=True)
+    return sorted(found.repo_tags), await api.image_load(io.BytesIO(archive))

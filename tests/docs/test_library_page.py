@@ -53,7 +53,7 @@ def run(home: Session, program: str) -> str:
 
 
 def test_all_is_run() -> None:
-    assert (len(PROGRAMS), len(BLOCKING), len(FIXTURES), len(STEPS)) == (2, 1, 2, 5)
+    assert (len(PROGRAMS), len(BLOCKING), len(FIXTURES), len(STEPS)) == (2, 1, 2, 6)
     assert all(block in (PROJECT / "examples/test_image.py").read_text() for block in FIXTURES)
 
 

@@ -66,6 +66,19 @@ def test_a_download_that_breaks_off(daemon: LaminaDaemon) -> None:
     assert_nothing_left(daemon)
 
 
+def test_the_archive_of_a_build_that_breaks_off(daemon: LaminaDaemon) -> None:
+    dockerfile = b"FROM scratch\nCOPY large /\n"
+    context = tar_of({"Dockerfile": dockerfile, "large": bytes(range(256)) * 100_000})
+    for outputs in ("type=tar", "type=oci"):
+        with Connection(daemon.socket) as connection:
+            response = connection.request("POST", f"/build?t=large&outputs={outputs}", body=context)
+            assert (response.status, response.header("Content-Type")) == (200, "application/x-tar")
+            assert response.read_chunk()
+        lines = send(daemon.socket, Ask("DELETE", "/images/large")).json()
+        assert any("Deleted" in line for line in lines)
+        assert_nothing_left(daemon)
+
+
 def test_a_chunked_upload_that_lies(daemon: LaminaDaemon) -> None:
     with Connection(daemon.socket) as connection:
         request = b"POST /images/load HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"

@@ -8,7 +8,7 @@ last.
 import logging
 from contextlib import AbstractAsyncContextManager
 
-from lamina.api.download import send_stream
+from lamina.api.download import TAR, send_stream
 from lamina.api.exchange import Exchange
 from lamina.api.progress_stream import send_progress
 from lamina.api.registry_headers import meta_headers, registry_auth
@@ -16,8 +16,6 @@ from lamina.api.router import Route
 from lamina.errors import InvalidParameter
 from lamina.image_api import ImageApi
 from lamina.streams import ByteStream
-
-_TAR = "application/x-tar"
 
 
 class ArchiveHandlers:
@@ -83,4 +81,4 @@ async def _send_archive(
     exchange: Exchange, archive: AbstractAsyncContextManager[ByteStream]
 ) -> None:
     async with archive as stream:
-        await send_stream(exchange, stream, _TAR)
+        await send_stream(exchange, stream, TAR)

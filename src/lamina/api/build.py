@@ -1,15 +1,20 @@
-"""``POST /build`` and ``POST /build/prune``: a context in, the messages of a build out."""
+"""``POST /build`` and ``POST /build/prune``: a context in, the messages of a build out.
+
+Or, where an output says so, the archive that was built.
+"""
 
 import logging
 from typing import TypeVar
 
 import msgspec
 
+from lamina.api.download import send_built
 from lamina.api.exchange import Exchange
 from lamina.api.progress_stream import send_progress
 from lamina.api.query import Query
 from lamina.api.router import Route
 from lamina.api.versions import ApiVersion
+from lamina.build.outputs import CALLER, WRITTEN, check_outputs, parse_output
 from lamina.errors import InvalidParameter, LaminaError, NotImplementedHere
 from lamina.image_api import ImageApi
 from lamina.models import ImageBuildOutput, Ulimit
@@ -45,6 +50,7 @@ class BuildHandlers:
         query = exchange.query
         remote = query.text("remote")
         _check_version(query, remote)
+        outputs = _outputs_of(exchange)
         operation = self._engine.image_build(
             dockerfile=query.text("dockerfile"),
             t=query.texts("t"),
@@ -72,13 +78,16 @@ class BuildHandlers:
             x_registry_config=exchange.headers.get("X-Registry-Config", ""),
             platform=query.text("platform") if exchange.version >= _PLATFORM_SINCE else "",
             target=query.text("target"),
-            outputs=_outputs_of(exchange),
+            outputs=outputs,
             input_stream=exchange.body(),
             ulimits=_json(query, "ulimits", _ulimits, "error reading ulimit settings") or (),
             cgroupparent=query.text("cgroupparent"),
             x_registry_auth=exchange.headers.get("X-Registry-Auth", ""),
         )
-        await send_progress(exchange, operation, log=self._log)
+        if any((output.attrs or {}).get("dest") == CALLER for output in outputs):
+            await send_built(exchange, operation)
+        else:
+            await send_progress(exchange, operation, log=self._log)
 
     async def prune(self, exchange: Exchange) -> None:
         """``POST /build/prune``."""
@@ -131,19 +140,34 @@ def _labels(query: Query) -> dict[str, str]:
 
 
 def _outputs_of(exchange: Exchange) -> list[ImageBuildOutput]:
+    """Outputs as BuildKit's JSON or as ``type=tar,dest=-``; what is written is the answer."""
     if exchange.version < _OUTPUTS_SINCE:
         return []
-    found = _json(exchange.query, "outputs", _outputs, "invalid outputs specified") or []
-    if len(found) > 1:
-        raise InvalidParameter("multiple outputs not supported")
-    for output in found:
-        if output.type not in {"", "image", "moby"}:
-            # Its destination is a path of the client's machine, which this API has no way to.
-            raise InvalidParameter(
-                f"output {output.type} is not supported here: build an image, and get it with"
-                " GET /images/{name}/get"
-            )
-    return [output for output in found if output.type == "image"]
+    found: list[ImageBuildOutput] = []
+    for text in filter(None, exchange.query.texts("outputs")):
+        try:
+            found += [parse_output(text)] if _is_csv(text) else _outputs.decode(text) or ()
+        except (msgspec.DecodeError, RecursionError, InvalidParameter) as error:
+            raise InvalidParameter(f"invalid outputs specified: {error}") from error
+    wanted = [_to_caller(output) for output in found if output.type]
+    check_outputs(wanted)
+    return wanted
+
+
+def _is_csv(text: str) -> bool:
+    return text == CALLER or ("=" in text and not text.startswith("["))
+
+
+def _to_caller(output: ImageBuildOutput) -> ImageBuildOutput:
+    if output.type not in WRITTEN:
+        return output
+    attrs = {**(output.attrs or {})}
+    if attrs.setdefault("dest", CALLER) not in {"", CALLER}:
+        raise InvalidParameter(
+            f"output {output.type}: dest is a path of your machine, where the engine cannot write:"
+            " without it, the archive is the answer"
+        )
+    return ImageBuildOutput(type=output.type, attrs={**attrs, "dest": CALLER})
 
 
 def _shm_size(query: Query) -> int:

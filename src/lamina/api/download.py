@@ -1,9 +1,14 @@
 """Byte streams of an engine as the body of a reply."""
 
+import contextlib
 from collections.abc import AsyncIterator
+from typing import Any, Final
 
 from lamina.api.exchange import Exchange
+from lamina.progress import BuildArchive, Operation
 from lamina.streams import ByteStream
+
+TAR: Final = "application/x-tar"
 
 
 async def send_stream(
@@ -17,3 +22,17 @@ async def send_stream(
     await exchange.write(first)
     async for chunk in chunks:
         await exchange.write(chunk)
+
+
+async def send_built(exchange: Exchange, operation: Operation[Any]) -> None:
+    """Send the archive of a build, and nothing of its progress.
+
+    It begins when the build has succeeded: an error before that is raised, to become a status. A
+    client that goes away cancels the operation.
+    """
+    async with contextlib.aclosing(aiter(operation)) as events:
+        async for event in events:
+            if isinstance(event, BuildArchive):
+                if not exchange.begun:
+                    exchange.begin(TAR)
+                await exchange.write(event.data)

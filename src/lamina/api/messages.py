@@ -15,6 +15,7 @@ import msgspec
 from lamina.errors import CommandFailed, EngineError
 from lamina.progress import (
     Aux,
+    BuildArchive,
     BuildOutput,
     BuildStep,
     BuildWarning,
@@ -62,8 +63,8 @@ _decode = msgspec.json.Decoder(_Message, strict=False).decode
 def encode(event: Event) -> bytes:
     """The JSON message of `event`, with its CRLF; empty for one that the API has no message for."""
     match event:
-        case BuildStep() | BuildOutput() | BuildWarning():
-            # The classic build's messages are its text.
+        case BuildStep() | BuildOutput() | BuildArchive() | BuildWarning():
+            # The classic build's messages are its text, and an archive is an answer of its own.
             return b""
         case StatusLine(text, id):
             message = _Message(status=text, id=id or "")

@@ -7,10 +7,11 @@ from functools import partial
 
 from lamina.build.checking import check_plan, tell
 from lamina.build.context import spooled
-from lamina.build.exporting import Destination, check_outputs, export
+from lamina.build.exporting import Exporter
 from lamina.build.files import ContextFiles, ImageFiles
 from lamina.build.flattening import squash, squashed
 from lamina.build.ledger import BuiltImage, Ledger
+from lamina.build.outputs import Export, check_outputs
 from lamina.build.parts import BuildParts
 from lamina.build.plan import BuildPlan, declared_names, plan_build
 from lamina.build.remote import RemoteContext, remote_context
@@ -23,7 +24,7 @@ from lamina.dockerfile.stages import Dockerfile
 from lamina.errors import LaminaError
 from lamina.oci.platform import Platform, host
 from lamina.oci.reference import Reference
-from lamina.progress import Aux, Report, StreamText
+from lamina.progress import Aux, BuildArchive, Event, Report, StreamText
 from lamina.streams import ByteSource
 
 
@@ -128,10 +129,10 @@ class _Build:
         if request.squash:
             result = await self._squashed(result)
             made = [*made, result]
-        destinations = check_outputs(request.outputs)
-        tags = (*request.tags, *(name for one in destinations for name in one.names))
+        outputs = check_outputs(request.outputs)
+        tags = tuple(dict.fromkeys((*request.tags, *outputs.names)))
         await ledger.record(made, tags=tags, result=result)
-        await self._export(result, destinations)
+        await self._export(result, outputs.exports)
         await self._tell_the_end(result, tags)
         await tell(warnings, work.report)
         return result
@@ -172,21 +173,18 @@ class _Build:
         now = parts.resources.now() if epoch is None else epoch * 1_000_000_000
         return squashed(image, base, layer, now)
 
-    async def _export(self, image: BuiltImage, destinations: Sequence[Destination]) -> None:
+    async def _export(self, image: BuiltImage, exports: Sequence[Export]) -> None:
         parts = self._work.parts
-        if not any(one.path for one in destinations):
-            return
-        files = await ImageFiles.of("the image", image, parts.indexes, parts.resources.blobs)
-        indexes = await parts.indexes.of(image.layers)
-        for one in destinations:
-            await export(
-                one,
-                str(image.id),
-                files,
-                indexes,
-                resources=parts.resources,
-                scratch=parts.directory,
-            )
+        exporter = Exporter(
+            id=image.id,
+            layers=image.layers,
+            names=self._work.request.tags,
+            resources=parts.resources,
+            indexes=parts.indexes,
+            scratch=parts.directory,
+        )
+        for export in exports:
+            await exporter.write(export, self._work.report)
 
     async def _text(self, text: str) -> None:
         await self._work.report(StreamText(text))
@@ -201,9 +199,11 @@ class _Quiet:
         self._report = report
         self._held: list[StreamText] = []
 
-    async def hold(self, event: object) -> None:
-        """Keep a text; of very much text the beginning is forgotten."""
-        if isinstance(event, StreamText):
+    async def hold(self, event: Event) -> None:
+        """Keep a text; of very much text the beginning is forgotten. An archive goes through."""
+        if isinstance(event, BuildArchive):
+            await self._report(event)
+        elif isinstance(event, StreamText):
             self._held.append(event)
             if len(self._held) > self._ENOUGH:
                 del self._held[: self._ENOUGH // 2]

@@ -1,13 +1,8 @@
-"""``outputs``: where a build's result goes, beside the images.
-
-``image`` gives it more names. ``docker`` and ``oci`` write the archive that `image_get` gives,
-which is both. ``tar`` writes the root filesystem as one tar, ``local`` into a directory. All but
-the first need ``dest``, a path of the machine that builds: they are for callers in its process.
-"""
+"""Writing an image, or its files, to where the `outputs` of a build want it."""
 
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterable, AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,89 +11,87 @@ from typing import Final
 from lamina.build.copied_layer import tar_of
 from lamina.build.files import ImageFiles
 from lamina.build.flattening import flattened
-from lamina.build.request import parse_tags
+from lamina.build.outputs import Export
 from lamina.content.threads import run_to_end
-from lamina.errors import InvalidParameter
-from lamina.layers.apply import ApplyOptions, apply_layer
-from lamina.layers.index import LayerIndex
+from lamina.content.whole_file import whole_file
+from lamina.layers.apply import ApplyOptions, LayerApplier
 from lamina.layers.ownership import Ownership
-from lamina.models import ImageBuildOutput
+from lamina.oci.digest import Digest
 from lamina.oci.reference import Reference
-from lamina.streams import ByteStream
+from lamina.progress import BuildArchive, Report
+from lamina.records.catalogue import Layer
+from lamina.transfer.layer_indexes import LayerIndexes
 from lamina.transfer.resources import Resources
-from lamina.transfer.save import save_images
+from lamina.transfer.save import save_image
 
-_TO_FILES: Final = frozenset({"docker", "oci", "tar"})
-_TYPES: Final = _TO_FILES | {"image", "local"}
+_PART: Final = 1 << 16
+"""Bytes in one event at most: dozens of events may wait for their reader."""
 
-
-@dataclass(frozen=True, slots=True)
-class Destination:
-    """An output, checked: its type, and where it goes (None for an image)."""
-
-    type: str
-    path: Path | None
-    names: tuple[Reference, ...] = ()
+_DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 
-def check_outputs(outputs: Sequence[ImageBuildOutput]) -> list[Destination]:
-    """Read the outputs of a request. Raises InvalidParameter."""
-    return [_check(output) for output in outputs if output.type]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exporter:
+    """Writes one image, which must stay meanwhile; `names` are those it has in an archive."""
 
+    id: Digest
+    layers: tuple[Layer, ...]
+    names: tuple[Reference, ...]
+    resources: Resources
+    indexes: LayerIndexes
+    scratch: Path
 
-def _check(output: ImageBuildOutput) -> Destination:
-    attrs = output.attrs or {}
-    if output.type not in _TYPES:
-        raise InvalidParameter(f"invalid output type: {output.type}")
-    known = {"name"} if output.type == "image" else {"dest"}
-    if unknown := sorted(attrs.keys() - known):
-        raise InvalidParameter(f"unknown attribute of output {output.type}: {unknown[0]}")
-    if output.type == "image":
-        return Destination("image", None, parse_tags(attrs.get("name", "").split(",")))
-    if not attrs.get("dest"):
-        raise InvalidParameter(f"output {output.type} needs dest")
-    return Destination(output.type, Path(attrs["dest"]))
+    async def write(self, export: Export, report: Report) -> None:
+        """Write it; what goes to whoever asked is reported. Raises OSError."""
+        if export.kind == "archive":
+            names = self.names if export.names is None else export.names
+            async with save_image(self.resources, self.id, names) as archive:
+                await _deliver(archive, export.path, report)
+            return
+        async with self._tar() as tar:
+            if export.kind == "directory" and export.path is not None:
+                await _unpack(tar, export.path)
+            else:
+                await _deliver(tar, export.path, report)
 
-
-async def export(
-    destination: Destination,
-    image_id: str,
-    files: ImageFiles,
-    indexes: Sequence[LayerIndex],
-    *,
-    resources: Resources,
-    scratch: Path,
-) -> None:
-    """Write the result. Raises OSError."""
-    path = destination.path
-    if path is None:
-        return
-    if destination.type in {"docker", "oci"}:
-        async with save_images(resources, [image_id]) as archive:
-            await _save(archive, path)
-        return
-    async with AsyncExitStack() as stack:
+    @asynccontextmanager
+    async def _tar(self) -> AsyncIterator[AsyncIterable[bytes]]:
+        """All files of the image as one tar."""
+        indexes = await self.indexes.of(self.layers)
+        files = ImageFiles("the image", self.layers, indexes, self.resources.blobs)
         additions = await run_to_end(lambda: flattened(files, indexes))
-        pieces = await tar_of(additions, stack, scratch)
-        if destination.type == "tar":
-            await run_to_end(lambda: _write(pieces, path))
-        else:
-            await run_to_end(lambda: _unpack(pieces, path))
+        async with AsyncExitStack() as stack:
+            yield _stepwise(await tar_of(additions, stack, self.scratch))
 
 
-async def _save(archive: ByteStream, path: Path) -> None:
-    with path.open("wb") as file:
-        async for chunk in archive:
+async def _stepwise(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
+    while piece := await run_to_end(partial(next, pieces, b"")):
+        yield piece
+
+
+async def _deliver(chunks: AsyncIterable[bytes], path: Path | None, report: Report) -> None:
+    if path is None:
+        async for chunk in chunks:
+            for start in range(0, len(chunk), _PART):
+                await report(BuildArchive(chunk[start : start + _PART]))
+        return
+    async with whole_file(path) as file:
+        async for chunk in chunks:
             await run_to_end(partial(file.write, chunk))
 
 
-def _write(pieces: Iterator[bytes], path: Path) -> None:
-    with path.open("wb") as file:
-        for piece in pieces:
-            file.write(piece)
-
-
-def _unpack(pieces: Iterator[bytes], path: Path) -> None:
-    path.mkdir(parents=True, exist_ok=True)
+async def _unpack(chunks: AsyncIterable[bytes], path: Path) -> None:
     ownership = Ownership.SET if os.geteuid() == 0 else Ownership.RECORDED
-    apply_layer(pieces, path, ApplyOptions(ownership=ownership, whiteouts=False))
+    root = await run_to_end(partial(_open_directory, path))
+    try:
+        with LayerApplier(root, ApplyOptions(ownership=ownership, whiteouts=False)) as applier:
+            async for chunk in chunks:
+                await run_to_end(partial(applier.feed, chunk))
+            await run_to_end(applier.finish)
+    finally:
+        os.close(root)
+
+
+def _open_directory(path: Path) -> int:
+    path.mkdir(parents=True, exist_ok=True)
+    return os.open(path, _DIRECTORY)

@@ -13,6 +13,7 @@ from lamina.cli.build_options import (
     outputs,
     secrets,
     size,
+    to_stdout,
     ulimits,
 )
 from lamina.cli.names import complete_image
@@ -154,16 +155,16 @@ def command(
 
     async def main() -> str:
         from lamina.cli.build_context import sent_context
-        from lamina.cli.build_outputs import divide
         from lamina.cli.build_progress import follow
         from lamina.cli.ssh_agents import agent_sources, running_agents
 
         is_here = target.data_root is not None
-        wanted = divide(outputs(output), is_here=is_here)
+        wanted = outputs(output)
+        takes_stdout = to_stdout(wanted)
         sent = await sent_context(source, dockerfile)
         agents = running_agents(agent_sources(ssh, os.environ))
         async with target.open() as api, agents as sockets:
-            image_id = await follow(
+            return await follow(
                 api.image_build(
                     dockerfile=sent.dockerfile,
                     t=tags,
@@ -191,7 +192,7 @@ def command(
                     x_registry_config=await target.registry_config(),
                     platform=platform,
                     target=stage,
-                    outputs=wanted.by_engine,
+                    outputs=wanted,
                     input_stream=sent.stream,
                     ulimits=ulimits(limits),
                     cgroupparent=cgroup_parent,
@@ -200,10 +201,8 @@ def command(
                 ),
                 progress,
                 quiet=quiet,
-                to_stderr=wanted.takes_stdout,
+                to_stderr=takes_stdout,
             )
-            await wanted.save(api, image_id)
-        return image_id
 
     if iidfile is not None:
         # What is there is of another image, should this build fail.

@@ -3,10 +3,12 @@
 import ipaddress
 import os
 import re
+import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
+from lamina.build.outputs import CALLER, csv_fields, parse_output
 from lamina.errors import InvalidParameter
 from lamina.models import ImageBuildOutput, Ulimit
 
@@ -21,7 +23,7 @@ _ULIMITS: Final = frozenset(
 )
 _MAX_SECRET: Final = 500 << 10
 _ARCHIVES: Final = frozenset({"oci", "tar"})
-"""Outputs that go to stdout where nothing is said; ``docker`` is the engine's own images then."""
+"""Outputs that go to stdout where nothing is said."""
 
 
 def size(text: str, flag: str, *, unlimited: bool = False) -> int:
@@ -103,7 +105,7 @@ def secrets(
     """
     found: dict[str, bytes | os.PathLike[str]] = {}
     for text in texts:
-        fields = _fields(text, "secret")
+        fields = csv_fields(text, "secret")
         kind = fields.pop("type", "")
         if kind not in ("", "file", "env"):
             raise InvalidParameter(f"unsupported secret type {kind}")
@@ -149,25 +151,22 @@ def outputs(texts: Iterable[str]) -> list[ImageBuildOutput]:
     """
     found = []
     for text in texts:
-        if text == "-":
-            found.append(ImageBuildOutput(type="tar", attrs={"dest": "-"}))
-        elif "=" not in text:
-            found.append(ImageBuildOutput(type="local", attrs={"dest": text}))
-        else:
-            attrs = _fields(text, "output")
-            if not (kind := attrs.pop("type", "")):
-                raise InvalidParameter("type is required for output")
-            if kind in _ARCHIVES:
-                attrs.setdefault("dest", "-")
-            found.append(ImageBuildOutput(type=kind, attrs=attrs))
+        output = parse_output(text)
+        attrs = {**(output.attrs or {})}
+        if output.type == "docker" and not attrs.get("dest"):
+            # The engine's own images, as to docker's client.
+            output = ImageBuildOutput(type="image", attrs=attrs)
+        elif output.type in _ARCHIVES:
+            output = ImageBuildOutput(type=output.type, attrs={"dest": CALLER, **attrs})
+        found.append(output)
     return found
 
 
-def _fields(text: str, what: str) -> dict[str, str]:
-    fields: dict[str, str] = {}
-    for field in text.split(","):
-        key, equals, value = field.partition("=")
-        if not equals:
-            raise InvalidParameter(f"invalid field '{field}' must be a key=value pair in {what}")
-        fields[key.strip().lower()] = value
-    return fields
+def to_stdout(wanted: Iterable[ImageBuildOutput]) -> bool:
+    """Whether one of these outputs goes to stdout. Raises InvalidParameter for a terminal."""
+    found = any((output.attrs or {}).get("dest") == CALLER for output in wanted)
+    if found and sys.stdout.isatty():
+        raise InvalidParameter(
+            "refusing to write an archive to a terminal: name a file, or redirect"
+        )
+    return found

@@ -1,5 +1,6 @@
 """What ``lamina build`` shows of a build: text, events for programs, or a live display."""
 
+import asyncio
 import contextlib
 import sys
 from collections.abc import AsyncGenerator, Iterator
@@ -10,6 +11,7 @@ import msgspec
 
 from lamina.cli.progress_bars import Bars
 from lamina.progress import (
+    BuildArchive,
     BuildWarning,
     Event,
     LayerProgress,
@@ -30,7 +32,7 @@ class _Display(Protocol):
 async def follow(operation: Operation[str], progress: str, *, quiet: bool, to_stderr: bool) -> str:
     """Run a build, showing its `progress` (auto, plain, json); the result is the image's ID.
 
-    `to_stderr`: stdout is for something else.
+    `to_stderr`: stdout is for the archive that the build gives.
     """
     display: _Display
     if progress == "json":
@@ -47,7 +49,12 @@ async def follow(operation: Operation[str], progress: str, *, quiet: bool, to_st
         events: AsyncGenerator[Event, None] = aiter(operation)
         async with contextlib.aclosing(events):
             async for event in events:
-                display.show(event)
+                if isinstance(event, BuildArchive):
+                    await asyncio.to_thread(sys.stdout.buffer.write, event.data)
+                else:
+                    display.show(event)
+    if to_stderr:
+        sys.stdout.buffer.flush()
     if quiet and progress != "json":
         click.echo(operation.result, err=to_stderr)
     return operation.result

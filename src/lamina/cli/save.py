@@ -39,10 +39,12 @@ def command(target: Target, *, output: Path | None, names: tuple[str, ...]) -> N
         async with target.open() as api:
             # One name is asked for by its own operation: it means the same, in the fewest words.
             archive = api.image_get(names[0]) if len(names) == 1 else api.image_get_all(names)
-            async with archive as stream:
-                with written_file(output) as file:
-                    async with contextlib.aclosing(counted(stream, "Saving")) as chunks:
-                        async for chunk in chunks:
-                            await asyncio.to_thread(file.write, chunk)
+            async with (
+                archive as stream,
+                written_file(output) as file,
+                contextlib.aclosing(counted(stream, "Saving")) as chunks,
+            ):
+                async for chunk in chunks:
+                    await asyncio.to_thread(file.write, chunk)
 
     run(main())

@@ -6,6 +6,7 @@ import os
 import re
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
+from functools import partial
 
 import aiohttp
 import msgspec
@@ -123,9 +124,7 @@ class ImageCalls:
                 buildargs=_json(dict(buildargs or {})),
                 labels=_json(dict(labels or {})),
                 ulimits=_json(list(ulimits)),
-                outputs=_json(list(outputs)),
             ),
-            "t": list(t),
             "extrahosts": list(extrahosts),
         }
         headers = {
@@ -139,24 +138,44 @@ class ImageCalls:
                 raise InvalidParameter("secrets and ssh agents cannot be sent to a remote engine")
             if platform:
                 self._connection.require(ApiVersion(1, 32), "specify platform")
-            image_id = ""
-            steps = StepReader(time.time_ns)
-            stream = self._stream("/build", params, input_stream, headers=headers)
-            try:
-                async with contextlib.aclosing(stream) as events:
-                    async for event in events:
-                        for told in (*steps.read(event), event):
-                            await report(told)
-                        image_id = _built(event) or image_id
-            except LaminaError:
-                for told in steps.fail():
-                    await report(told)
-                raise
-            if not image_id:
-                raise EngineError("the engine did not say which image it made")
+            build = partial(self._build, params, input_stream, headers=headers, report=report)
+            if not outputs:
+                return await build(t)
+            # An engine of our own is loaded for nobody who has no use for it.
+            from lamina.client.outputs import divide, write_outputs  # noqa: PLC0415
+
+            divided = divide(outputs)
+            image_id = await build([*t, *divided.names])
+            await write_outputs(self, image_id, divided.written, names=t, report=report)
             return image_id
 
         return Operation(work)
+
+    async def _build(
+        self,
+        params: Parameters,
+        body: ByteSource | None,
+        tags: Sequence[str],
+        *,
+        headers: Mapping[str, str],
+        report: Report,
+    ) -> str:
+        image_id = ""
+        steps = StepReader(time.time_ns)
+        stream = self._stream("/build", {**params, "t": tags}, body, headers=headers)
+        try:
+            async with contextlib.aclosing(stream) as events:
+                async for event in events:
+                    for told in (*steps.read(event), event):
+                        await report(told)
+                    image_id = _built(event) or image_id
+        except LaminaError:
+            for told in steps.fail():
+                await report(told)
+            raise
+        if not image_id:
+            raise EngineError("the engine did not say which image it made")
+        return image_id
 
     async def image_commit(
         self,

@@ -24,6 +24,7 @@ from lamina.engine.committing import Commit, commit_container
 from lamina.engine.container_operations import ContainerOperations
 from lamina.engine.creating import import_tarball, pull_image
 from lamina.engine.deletion import Deletion
+from lamina.engine.exporting import export_operation
 from lamina.engine.image_files import ImageTree, open_image
 from lamina.engine.inspecting import image_history, inspect_image
 from lamina.engine.listing import list_images
@@ -425,6 +426,16 @@ class Engine(ContainerOperations):
         """
         builds = self._builds
         return open_image(self._resources, builds.indexes, builds.directory, name)
+
+    def image_export(
+        self, name: str, *, outputs: Sequence[ImageBuildOutput], names: Sequence[str] = ()
+    ) -> Operation[None]:
+        """Write an image, or its files, as the `outputs` of a build are written.
+
+        In archives it has `names`. Only an engine in this process can. Raises ImageNotFound,
+        InvalidParameter, InvalidReference, OSError.
+        """
+        return export_operation(self._builds, name, outputs=outputs, names=names)
 
     async def image_history(self, name: str) -> list[HistoryResponseItem]:
         """The steps which made an image."""

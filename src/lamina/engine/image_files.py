@@ -120,6 +120,25 @@ class ImageTree:
 
 
 @asynccontextmanager
+async def held_image(
+    resources: Resources, name: str
+) -> AsyncIterator[tuple[Image, tuple[Layer, ...]]]:
+    """The image that a name means and its layers, none of which can be lost meanwhile.
+
+    Raises ImageNotFound, InvalidReference.
+    """
+
+    def find(catalogue: Catalogue) -> tuple[tuple[Image, tuple[Layer, ...]], list[Digest]]:
+        image = find_image(catalogue, name)
+        layers = tuple(catalogue.layers[diff_id] for diff_id in image.diff_ids)
+        blobs = [blob.digest for layer in layers for blob in layer.blobs]
+        return (image, layers), [image.id, *blobs]
+
+    async with resources.records.lease() as lease:
+        yield await lease.claim(find)
+
+
+@asynccontextmanager
 async def open_image(
     resources: Resources, indexes: LayerIndexes, scratch: Path, name: str
 ) -> AsyncIterator[ImageTree]:
@@ -128,15 +147,7 @@ async def open_image(
     `scratch` is a directory for temporary files without a name. Raises ImageNotFound,
     InvalidReference.
     """
-
-    def find(catalogue: Catalogue) -> tuple[tuple[Image, list[Layer]], list[Digest]]:
-        image = find_image(catalogue, name)
-        layers = [catalogue.layers[diff_id] for diff_id in image.diff_ids]
-        blobs = [blob.digest for layer in layers for blob in layer.blobs]
-        return (image, layers), [image.id, *blobs]
-
-    async with resources.records.lease() as lease:
-        image, layers = await lease.claim(find)
+    async with held_image(resources, name) as (image, layers):
         config = await resources.configs.get(image.id)
         found = await indexes.of(layers)
         files = ImageFiles(name, layers, found, resources.blobs)

@@ -9,8 +9,9 @@ the same bytes.
 
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import msgspec
 
@@ -21,14 +22,15 @@ from lamina.layers.tarwriter import END, archive_size, header_bytes, padding
 from lamina.oci import mediatype
 from lamina.oci.digest import Digest
 from lamina.oci.index import Index
+from lamina.oci.reference import Reference
 from lamina.oci.timestamp import parse_unix
 from lamina.records.happenings import image_event
-from lamina.records.lookup import find_images
+from lamina.records.lookup import find_image, find_images
 from lamina.records.records import Transaction
 from lamina.streams import ByteStream
 from lamina.transfer import docker_archive, legacy_archive, oci_layout
 from lamina.transfer.resources import Resources
-from lamina.transfer.saved_image import SavedImage, locate_images
+from lamina.transfer.saved_image import Find, SavedImage, locate_images
 from lamina.transfer.v1_layers import VERSION, V1Layer, v1_layers
 
 
@@ -79,10 +81,24 @@ async def save_images(resources: Resources, names: Sequence[str]) -> AsyncIterat
 
     Raises ImageNotFound, NotFound, InvalidReference.
     """
+    find = partial(find_images, names=names)
     # Before a lease is taken, so that a wrong name costs nothing.
-    find_images(resources.records.catalogue, names)
+    find(resources.records.catalogue)
+    async with _saved(resources, find) as archive:
+        yield archive
+
+
+def save_image(
+    resources: Resources, image_id: Digest, names: tuple[Reference, ...]
+) -> AbstractAsyncContextManager[ByteStream]:
+    """An archive of one image under `names`, which need not be its own. Raises ImageNotFound."""
+    return _saved(resources, lambda catalogue: {find_image(catalogue, str(image_id)).id: names})
+
+
+@asynccontextmanager
+async def _saved(resources: Resources, find: Find) -> AsyncIterator[ByteStream]:
     async with resources.records.lease() as lease:
-        images = await locate_images(resources, lease, names)
+        images = await locate_images(resources, lease, find)
         entries = await run_to_end(lambda: list(_entries(images)))
         now = resources.now()
         await resources.records.change(lambda transaction: _tell(transaction, images, now))

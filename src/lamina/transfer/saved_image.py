@@ -1,6 +1,6 @@
 """Where an image's parts lie, to be saved (and, later, pushed)."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -17,10 +17,12 @@ from lamina.oci.manifest import Manifest
 from lamina.oci.reference import Reference
 from lamina.records import catalogue as records
 from lamina.records.catalogue import Catalogue, Image, Layer, LayerBlob
-from lamina.records.lookup import find_images
 from lamina.records.records import Lease
 from lamina.transfer import oci_layout
 from lamina.transfer.resources import Resources
+
+Find = Callable[[Catalogue], Mapping[Digest, tuple[Reference, ...]]]
+"""Gives the images to save, each with the names it has in the archive."""
 
 _PREFERENCE: Final = (
     mediatype.OCI_LAYER,
@@ -71,22 +73,18 @@ class _Found:
             yield from manifest.children
 
 
-async def locate_images(
-    resources: Resources, lease: Lease, names: Sequence[str]
-) -> list[SavedImage]:
-    """Find the parts of the images that `names` mean, and protect them with `lease`.
+async def locate_images(resources: Resources, lease: Lease, find: Find) -> list[SavedImage]:
+    """Find the parts of images, and protect them with `lease`. Raises what `find` does.
 
     A tag stands for the manifest or index it came with; a manifest is made where there is none, or
-    where the store no longer holds all that it needs. Raises ImageNotFound, NotFound,
-    InvalidReference.
+    where the store no longer holds all that it needs.
     """
-    found = await lease.claim(partial(_find, names))
+    found = await lease.claim(partial(_find, find))
     return [await _locate(resources, image) for image in found]
 
 
-def _find(names: Sequence[str], catalogue: Catalogue) -> tuple[list[_Found], set[Digest]]:
-    images = find_images(catalogue, names)
-    found = [_found(catalogue, image_id, tags) for image_id, tags in images.items()]
+def _find(find: Find, catalogue: Catalogue) -> tuple[list[_Found], set[Digest]]:
+    found = [_found(catalogue, image_id, tags) for image_id, tags in find(catalogue).items()]
     return found, {blob for image in found for blob in image.blobs()}
 
 
@@ -95,7 +93,9 @@ def _found(catalogue: Catalogue, image_id: Digest, tags: tuple[Reference, ...]) 
     targets = {
         tag: value.target
         for tag in tags
-        if (value := catalogue.tag(tag)) is not None and value.target is not None
+        if (value := catalogue.tag(tag)) is not None
+        and value.image_id == image_id
+        and value.target is not None
     }
     manifests: dict[Digest, records.Manifest] = {}
     waiting = [manifest.digest for manifest in catalogue.manifests_of(image_id)]

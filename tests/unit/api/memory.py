@@ -17,6 +17,7 @@ from lamina.errors import (
     InvalidFilter,
     InvalidParameter,
     InvalidReference,
+    LaminaError,
     NotFound,
 )
 from lamina.image_api import Filters, MetaHeaders, RegistryAuth
@@ -42,7 +43,15 @@ from lamina.models import (
     VersionComponent,
 )
 from lamina.oci.containerconfig import ContainerConfig
-from lamina.progress import Aux, LayerProgress, Operation, Report, StatusLine, StreamText
+from lamina.progress import (
+    Aux,
+    BuildArchive,
+    LayerProgress,
+    Operation,
+    Report,
+    StatusLine,
+    StreamText,
+)
 from lamina.streams import ByteSource, ByteStream, chunks_of
 from tests.unit.api.memory_containers import MemoryContainers
 
@@ -121,7 +130,10 @@ class MemoryEngine(MemoryContainers):
     def image_build(
         self, *, input_stream: ByteSource | None = None, **parameters: object
     ) -> Operation[str]:
-        """The context is the Dockerfile itself; one that says ``fail`` fails with status 3."""
+        """The context is the Dockerfile itself; one that says ``fail`` fails with status 3.
+
+        An archive is the Dockerfile again, in two parts; ``break`` fails between them.
+        """
         self.calls.append(("build", parameters))
 
         async def work(report: Report) -> str:
@@ -136,6 +148,11 @@ class MemoryEngine(MemoryContainers):
                 raise CommandFailed("it failed", code=3)
             image = self.add("", text)
             await report(Aux({"ID": image.id}))
+            if parameters["outputs"]:
+                await report(BuildArchive(text))
+                if text == b"break":
+                    raise LaminaError("it broke")
+                await report(BuildArchive(text))
             return image.id
 
         return Operation(work)

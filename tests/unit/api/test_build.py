@@ -90,8 +90,16 @@ async def test_old_clients_have_no_platform(served: Served, wire: Wire) -> None:
         ({"cachefrom": "x"}, 400, "error reading cache-from: "),
         ({"ulimits": "x"}, 400, "error reading ulimit settings: "),
         ({"outputs": "x"}, 400, "invalid outputs specified: "),
-        ({"outputs": '[{"Type":"a"},{"Type":"b"}]'}, 400, "multiple outputs not supported"),
-        ({"outputs": '[{"Type":"tar"}]'}, 400, "output tar is not supported here"),
+        ({"outputs": "[" * 9999}, 400, "invalid outputs specified: "),
+        ({"outputs": '"type=tar'}, 400, "invalid outputs specified: "),
+        ({"outputs": "dest=-"}, 400, "invalid outputs specified: type is required"),
+        ({"outputs": '[{"Type":"a"}]'}, 400, "invalid output type: a"),
+        ({"outputs": ["type=tar", "type=oci"]}, 400, "multiple outputs not supported"),
+        ({"outputs": "type=tar,dest=/x"}, 400, "output tar: dest is a path of your machine"),
+        ({"outputs": "type=oci,compression=zstd"}, 400, "unknown attribute of output oci: comp"),
+        ({"outputs": "type=oci,tar=false"}, 400, "output oci: a layout in a directory"),
+        ({"outputs": "type=image,name=a,push=true"}, 400, "output image: push is not supported"),
+        ({"outputs": "type=cacheonly,name=a"}, 400, "unknown attribute of output cacheonly"),
         ({"securityopt": '["x"]'}, 400, "security options are not supported on linux"),
         ({"version": "3"}, 400, 'invalid version "3"'),
         ({"version": "2"}, 501, "lamina does not implement BuildKit's protocol yet"),
@@ -105,6 +113,41 @@ async def test_bad_parameters(
     reply = await wire.ask("POST", target(query), body=b"FROM x")
     assert reply.status == status
     assert reply.message.startswith(message)
+
+
+@pytest.mark.parametrize(
+    "outputs",
+    [
+        '[{"Type":"tar","Attrs":{"dest":"-"}}]',
+        '[{"Type":"local"}]',
+        '[{"Type":"image","Attrs":{"name":"a"}},{"Type":"oci","Attrs":null}]',
+        "type=docker",
+        "type=oci,dest=-",
+        ["type=cacheonly", "type=tar,dest="],
+        "-",
+    ],
+)
+async def test_what_is_built_is_the_answer(served: Served, wire: Wire, outputs: object) -> None:
+    reply = await wire.ask("POST", target({"outputs": outputs}), body=b"FROM x")
+    assert (reply.status, reply.headers["content-type"]) == (200, "application/x-tar")
+    assert reply.chunks == [b"FROM x", b"FROM x"]
+    [(_, given)] = served.engine.calls
+    assert isinstance(given, dict)
+    assert given["outputs"][-1].attrs["dest"] == "-"
+
+
+async def test_a_build_that_fails_has_a_status_where_an_archive_is_wanted(wire: Wire) -> None:
+    path = target({"outputs": "type=tar"})
+    reply = await wire.ask("POST", path, body=b"fail")
+    assert (reply.status, reply.message) == (500, "it failed")
+    assert (await wire.ask("POST", path, body=b"")).status == 400
+
+
+async def test_an_archive_that_cannot_be_finished_is_cut_off(wire: Wire) -> None:
+    await wire.request("POST", target({"outputs": "type=tar"}), body=b"break")
+    assert (await wire.head()).status == 200
+    assert await wire.chunk() == b"break"
+    assert await wire.at_end()
 
 
 async def test_an_error_before_the_first_message_is_a_status(wire: Wire) -> None:

@@ -4,14 +4,12 @@ import asyncio
 import contextlib
 import os
 import sys
-import tarfile
 from pathlib import Path
 
 import pytest
 
 from lamina.engine import Engine
 from lamina.errors import CommandFailed, InvalidParameter, LaminaError, NotFound
-from lamina.models import ImageBuildOutput
 from lamina.progress import BuildOutput, BuildStep, BuildWarning, StreamText
 from tests.real.images import file, symlink
 from tests.real.lamina_daemon import SOURCE
@@ -277,38 +275,6 @@ async def test_squash(engine: Engine) -> None:
     history = await engine.image_history(image)
     assert [item.size > 0 for item in history] == [True, *[False] * 4, True]
     assert history[0].comment.startswith("merge sha256:")
-
-
-async def test_outputs(engine: Engine, tmp_path: Path) -> None:
-    wanted = {kind: tmp_path / kind for kind in ("tar", "local", "oci")}
-    outputs = [
-        *(ImageBuildOutput(type=kind, attrs={"dest": str(wanted[kind])}) for kind in wanted),
-        ImageBuildOutput(type="image", attrs={"name": "one,two:2"}),
-    ]
-    files = [file("a", "A"), symlink("l", "a")]
-    image = await build(
-        engine, "FROM scratch\nCOPY . /d/\nCOPY a /d/Dockerfile", files, outputs=outputs
-    )
-    with tarfile.open(wanted["tar"]) as tar:
-        assert tar.getnames() == ["d", "d/Dockerfile", "d/a", "d/l"]
-    assert (wanted["local"] / "d" / "Dockerfile").read_text() == "A"
-    assert (wanted["local"] / "d" / "l").readlink() == Path("a")
-    with tarfile.open(wanted["oci"]) as archive:
-        assert {"index.json", "manifest.json"} <= set(archive.getnames())
-    assert (await engine.image_inspect(image)).repo_tags == ["one:latest", "two:2"]
-
-
-@pytest.mark.parametrize(
-    ("output", "message"),
-    [
-        (ImageBuildOutput(type="x"), "invalid output type"),
-        (ImageBuildOutput(type="tar"), "needs dest"),
-        (ImageBuildOutput(type="tar", attrs={"dest": "x", "y": "z"}), "unknown attribute"),
-    ],
-)
-async def test_bad_outputs(engine: Engine, output: ImageBuildOutput, message: str) -> None:
-    with pytest.raises(InvalidParameter, match=message):
-        await build(engine, "FROM busybox", outputs=[output])
 
 
 async def test_a_trigger_may_need_a_stage_that_nothing_else_does(engine: Engine) -> None:

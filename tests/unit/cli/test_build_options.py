@@ -117,7 +117,9 @@ def test_a_large_secret(tmp_path: Path) -> None:
         ("out/dir", "local", {"dest": "out/dir"}),
         ("type=oci,dest=a.tar", "oci", {"dest": "a.tar"}),
         ("type=tar", "tar", {"dest": "-"}),
-        ("type=docker", "docker", {}),
+        ("type=docker", "image", {}),
+        ("type=docker,dest=a.tar", "docker", {"dest": "a.tar"}),
+        ('type=image,"name=a,b"', "image", {"name": "a,b"}),
         ("type=image,name=a:b", "image", {"name": "a:b"}),
     ],
 )
