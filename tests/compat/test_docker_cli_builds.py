@@ -171,8 +171,12 @@ def sources(tmp_path: Path) -> Iterator[dict[str, str]]:
 
 @pytest.mark.usefixtures("directory")
 @pytest.mark.parametrize("kind", ["git", "archive", "Dockerfile", "nothing"])
-def test_what_comes_by_url(clis: Clis, sources: dict[str, str], kind: str) -> None:
+def test_what_comes_by_url(
+    clis: Clis, sources: dict[str, str], kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The client fetches it itself, and sends it as any other."""
+    # It leaves what it has fetched.
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
     expected, got = ([heard(cli, sources[kind]) for _ in range(2)] for cli in clis)
     assert_alike(got, expected)
     assert (got[0][0] == 0) == (kind != "nothing")

@@ -53,7 +53,7 @@ def run(home: Session, program: str) -> str:
 
 
 def test_all_is_run() -> None:
-    assert (len(PROGRAMS), len(BLOCKING), len(FIXTURES), len(STEPS)) == (2, 1, 2, 6)
+    assert (len(PROGRAMS), len(BLOCKING), len(FIXTURES), len(STEPS)) == (2, 2, 2, 6)
     assert all(block in (PROJECT / "examples/test_image.py").read_text() for block in FIXTURES)
 
 
@@ -69,7 +69,8 @@ def test_without_an_event_loop(home: Session) -> None:
     imports = "import tarfile\nfrom pathlib import Path\nfrom lamina import Engine, blocking\n"
     printed = run(home, imports + "".join(BLOCKING))
     assert "Loaded image: busybox:latest" in printed
-    assert "manifest.json" in printed.splitlines()[-1]
+    assert "manifest.json" in printed
+    assert "['etc/group', 'etc/passwd']\nroot:x:0:0:" in printed
 
 
 def test_the_steps(home: Session) -> None:
