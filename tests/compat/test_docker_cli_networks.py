@@ -18,10 +18,10 @@ from tests.conformance.wire import load
 from tests.real.archives import docker_archive
 from tests.real.docker_cli import DockerCli
 from tests.real.images import busybox_image, tar_of
-from tests.real.island import HOST, WORLD, Island, island
+from tests.real.island import HOST, Island, island
 from tests.real.lamina_daemon import SOURCE, LaminaDaemon
 from tests.real.programs import run
-from tests.real.remains import monitors_of, processes_with, wait_until_gone
+from tests.real.remains import monitors_of, wait_until_gone, words_of
 from tests.real.unprivileged import NOBODY, as_nobody
 from tests.unit.layers.trees import needs_root
 
@@ -92,16 +92,17 @@ def host(place: Island) -> Iterator[Host]:
         yield made
 
 
+@pytest.fixture(params=["slirp4netns", "pasta"])
+def driver(request: pytest.FixtureRequest) -> str:
+    """What needs no root, and is a program for each network."""
+    return str(request.param)
+
+
 @pytest.fixture
-def nobodys(place: Island) -> Iterator[Host]:
+def nobodys(place: Island, driver: str) -> Iterator[Host]:
     """A daemon without root."""
-    with a_host(place, driver="slirp4netns", nobodys=True) as made:
+    with a_host(place, driver=driver, nobodys=True) as made:
         yield made
-
-
-def asking(place: Island) -> str:
-    """What asks the world: a script that is answered with `HOST` and 5."""
-    return f"echo -n hello | busybox nc {WORLD} {place.port}"
 
 
 def wait_until_untouched(host: Host, before: set[str]) -> None:
@@ -116,7 +117,7 @@ def wait_until_untouched(host: Host, before: set[str]) -> None:
 def test_the_world_is_reached_and_told_of(host: Host, place: Island) -> None:
     before = place.links()
     id = host.start(options=("--add-host=gate:host-gateway",))
-    assert host.docker("exec", id, "sh", "-c", asking(place)) == f"{HOST} 5\n"
+    assert host.docker("exec", id, "sh", "-c", place.ask) == f"{HOST}\n"
     settings = host.settings(id)
     address, gateway = settings["IPAddress"], settings["Gateway"]
     shown = host.docker("exec", id, "sh", "-c", "ip address show eth0; ip route; cat /etc/hosts")
@@ -142,12 +143,23 @@ def test_two_reach_each_other_by_address(host: Host) -> None:
     assert host.settings(first)["IPAddress"]
 
 
-def test_the_hosts_loopback_is_out_of_reach(host: Host, place: Island) -> None:
-    server = place.on_host(lambda: socket.create_server(("127.0.0.1", 0)))
+def refuses_loopback(host: Host) -> bool:
+    """Whether a container does not get to the loopback of its host, by way of its gateway."""
+    gateway = host.settings(host.start())["Gateway"]
+    server = host.place.on_host(lambda: socket.create_server(("127.0.0.1", 0)))
     with server:
-        gateway = host.settings(host.start())["Gateway"]
-        script = f"busybox nc -w 1 {gateway} {server.getsockname()[1]} </dev/null"
-        assert host.docker.run("run", "--rm", IMAGE, "sh", "-c", script).status != 0
+        ask = f"echo hello | busybox nc -w 1 {gateway} {server.getsockname()[1]}"
+        host.docker.run("run", "--rm", IMAGE, "sh", "-c", ask)
+        server.settimeout(0)
+        try:
+            server.accept()
+        except BlockingIOError:
+            return True
+    return False
+
+
+def test_the_hosts_loopback_is_out_of_reach(host: Host) -> None:
+    assert refuses_loopback(host)
 
 
 def test_two_roots_share_nothing(host: Host, place: Island) -> None:
@@ -187,22 +199,25 @@ def test_who_lives_keeps_its_bridge_when_others_are_swept(host: Host, place: Isl
     # Whoever opens the root sweeps.
     run([*place.enter, sys.executable, "-m", "lamina", "images", "--root", str(host.daemon.root)])
     assert len(list(attached.iterdir())) == 1
-    assert host.docker("exec", id, "sh", "-c", asking(place)) == f"{HOST} 5\n"
+    assert host.docker("exec", id, "sh", "-c", place.ask) == f"{HOST}\n"
 
 
-def test_without_root_the_world_is_reached(nobodys: Host, place: Island) -> None:
+def test_without_root_the_world_is_reached(nobodys: Host, place: Island, driver: str) -> None:
     docker = nobodys.docker
-    assert docker("info", "--format={{.Driver}} {{.Plugins.Network}}") == (
-        "overlay-userns [slirp4netns]\n"
-    )
-    assert docker("run", "--rm", IMAGE, "sh", "-c", asking(place)) == f"{HOST} 5\n"
+    shown = docker("info", "--format={{.Driver}} {{.Plugins.Network}}")
+    assert shown == f"overlay-userns [{driver}]\n"
+    assert docker("run", "--rm", IMAGE, "sh", "-c", place.ask) == f"{HOST}\n"
     assert nobodys.settings(nobodys.start())["IPAddress"] == "10.0.2.100"
 
 
+def test_without_root_the_hosts_loopback_is_out_of_reach(nobodys: Host) -> None:
+    assert refuses_loopback(nobodys)
+
+
 def test_without_root_builds_reach_the_world(nobodys: Host, place: Island) -> None:
-    dockerfile = f"FROM {IMAGE}\nRUN {asking(place)} >answer\n".encode()
+    dockerfile = f"FROM {IMAGE}\nRUN {place.ask} >answer\n".encode()
     built = nobodys.docker("build", "--quiet", "-", stdin=dockerfile).strip()
-    assert nobodys.docker("run", "--rm", built, "cat", "answer") == f"{HOST} 5\n"
+    assert nobodys.docker("run", "--rm", built, "cat", "answer") == f"{HOST}\n"
     nobodys.daemon.stop()
     root = str(nobodys.daemon.root)
     build = ("lamina", "build", "--root", root, "--no-cache", "--progress=plain", "-")
@@ -210,14 +225,31 @@ def test_without_root_builds_reach_the_world(nobodys: Host, place: Island) -> No
     run([*nobodys.enter, sys.executable, "-m", *build], stdin=dockerfile, env=environment)
 
 
-def test_without_root_nothing_is_left_of_a_killed_daemon(nobodys: Host) -> None:
-    ids = [nobodys.start() for _ in range(2)]
-    namespaces = list(nobodys.daemon.root.glob("run/*/namespace-*"))
-    assert [len(processes_with(str(path))) for path in namespaces] == [1, 1]
-    nobodys.daemon.kill()
-    wait_until_gone(nobodys.daemon.root)
-    nobodys.daemon.start()
-    assert list(nobodys.daemon.root.glob("run/*/namespace-*")) == []
-    assert [processes_with(str(path)) for path in namespaces] == [[], []]
-    for id in ids:
-        nobodys.docker("rm", id)
+@pytest.mark.parametrize("nobodys", [False, True], ids=["root", "nobody"])
+def test_what_forwards_ends_with_a_killed_daemon(
+    place: Island, driver: str, *, nobodys: bool
+) -> None:
+    before = place.links()
+    with a_host(place, driver=driver, nobodys=nobodys) as host:
+        script = f"{place.ask}; sleep 1000"
+        ids = [host.start("sh", "-c", script) for _ in range(2)]
+        forwarding = forwarding_for(host.daemon.pid)
+        assert len(forwarding) == 2
+        for id in ids:
+            while host.docker("logs", id) != f"{HOST}\n":
+                time.sleep(0.02)
+        host.daemon.kill()
+        wait_until_gone(host.daemon.root)
+        host.daemon.start()
+        assert [pid for pid in forwarding if words_of(pid)] == []
+        assert list(host.daemon.root.glob("run/*/namespace-*")) == []
+        assert (place.links(), place.rules()) == (before, [])
+        for id in ids:
+            host.docker("rm", id)
+
+
+def forwarding_for(parent: int) -> list[str]:
+    """The process IDs of a daemon's children that forward for a network."""
+    children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+    names = (b"slirp4netns", b"pasta")
+    return [pid for pid in children if words_of(pid)[0].rpartition(b"/")[2].startswith(names)]

@@ -2,7 +2,7 @@
 
 ::
 
-    host  up0 198.51.100.2 ─── 198.51.100.1 w0  world, where a server tells callers their address
+    host  up0 198.51.100.2 ─── 198.51.100.1 w0  world: an HTTP server tells callers their address
 
 Both are network namespaces without a name; they go with what is in them.
 """
@@ -33,7 +33,12 @@ class Island:
     host: int
     world: int
     port: int
-    """Of the server in the world: it reads to the end, then sends ``ADDRESS BYTES-READ``."""
+    """Of the server in the world."""
+
+    @property
+    def ask(self) -> str:
+        """A command of busybox's that asks the server, and prints `HOST` if the host did."""
+        return f"busybox wget -qO- http://{WORLD}:{self.port}"
 
     @property
     def enter(self) -> list[str]:
@@ -104,7 +109,7 @@ def _serve(server: socket.socket) -> None:
         while True:
             connection, (address, _) = server.accept()
             with connection, suppress(ConnectionError):
-                count = 0
-                while piece := connection.recv(65536):
-                    count += len(piece)
-                connection.sendall(f"{address} {count}\n".encode())
+                asked = b""
+                while b"\r\n\r\n" not in asked and (piece := connection.recv(65536)):
+                    asked += piece
+                connection.sendall(f"HTTP/1.0 200 OK\r\n\r\n{address}\n".encode())

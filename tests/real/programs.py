@@ -21,6 +21,7 @@ PACKAGES = {
     "runc": "runc",
     "skopeo": "skopeo",
     "nsenter": "util-linux",
+    "pasta": "passt",
     "slirp4netns": "slirp4netns",
     "ssh-add": "openssh-client",
     "ssh-agent": "openssh-client",

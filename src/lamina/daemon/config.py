@@ -58,8 +58,8 @@ value counts unless the same is given on the command line.
 ``runtime``
     The OCI runtime, by name or path. Default: the first of runc, crun and youki that works.
 ``network-driver``
-    The way out of containers' own networks: ``slirp4netns`` or ``cni``. Default: the first that
-    works.
+    The way out of containers' own networks: ``slirp4netns``, ``pasta`` or ``cni``. Default:
+    the first that works.
 ``search-index``
     URL that is searched for images of Docker Hub. Default: ``https://index.docker.io``.
 ``experimental``

@@ -12,13 +12,14 @@ from lamina.runtime.networks.bridge import Bridge
 from lamina.runtime.networks.cni import CniWay
 from lamina.runtime.networks.namespaces import Surroundings
 from lamina.runtime.networks.network import Way
+from lamina.runtime.networks.pasta import PastaWay
 from lamina.runtime.networks.plugins import find_plugins
 from lamina.runtime.networks.slirp import SlirpWay
 from lamina.runtime.programs import find_program
 
 __all__ = ["DRIVERS", "Networks", "sweep_networks"]
 
-DRIVERS: Final = ("slirp4netns", "cni")
+DRIVERS: Final = ("slirp4netns", "pasta", "cni")
 """In the order in which they are tried: what changes nothing of the host comes first."""
 
 
@@ -108,8 +109,10 @@ class Networks:
                 return None
             bridge = Bridge(self._bridge, plugins)
             return CniWay(bridge, self.surroundings, process=self._process, logger=self._logger)
-        program = self._find(name)
-        return None if program is None else SlirpWay(program, self.surroundings)
+        if (program := self._find(name)) is None:
+            return None
+        kind = PastaWay if name == "pasta" else SlirpWay
+        return kind(program, self.surroundings)
 
 
 def sweep_networks(

@@ -6,6 +6,7 @@ import pytest
 from lamina.runtime.networks.choice import Networks, sweep_networks
 from lamina.runtime.networks.namespaces import Surroundings
 from tests.unit.layers.trees import needs_root
+from tests.unit.runtime.directory import names
 
 pytestmark = needs_root
 
@@ -57,6 +58,24 @@ async def test_what_is_installed_later_is_found(tmp_path: Path) -> None:
 async def test_a_bridge_needs_root(tmp_path: Path) -> None:
     find = Installed(iptables="/usr/sbin/iptables")
     assert await networks(tmp_path, find, rootless=True).way() is None
+
+
+async def test_a_pasta_that_crashes_is_passed_over(tmp_path: Path) -> None:
+    pasta = tmp_path / "pasta"
+    pasta.write_text("#!/bin/sh\nkill -SEGV $$\n")
+    pasta.chmod(0o755)
+    find = Installed(pasta=str(pasta), iptables="/usr/sbin/iptables")
+    chosen = networks(tmp_path, find)
+    assert chosen.name == "pasta"
+    way = await chosen.way()
+    assert way is not None
+    assert (way.name, chosen.name) == ("cni", "cni")
+    assert chosen.passed_over == {"pasta": f"{pasta} does not work here: it was ended by signal 11"}
+    # Nothing else is there: it is told why.
+    alone = networks(tmp_path, Installed(pasta=str(pasta)))
+    assert await alone.way() is None
+    assert "works here (pasta: " in alone.none()
+    assert names(tmp_path) == ["pasta"]
 
 
 async def test_what_is_asked_for_and_not_there(tmp_path: Path) -> None:

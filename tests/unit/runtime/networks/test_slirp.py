@@ -1,6 +1,8 @@
 import socket
 from pathlib import Path
 
+import pytest
+
 from lamina.runtime.networks.namespaces import Surroundings
 from lamina.runtime.networks.slirp import SlirpWay
 from lamina.runtime.runtime import Runtime
@@ -29,10 +31,12 @@ async def test_the_hosts_own_services_are_out_of_reach(runtime: Runtime, rootfs:
     sandboxes = Sandboxes(runtime, rootfs)
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-        _, _, code = await sandboxes.run(
-            f"busybox nc -w 1 10.0.2.2 {port} </dev/null", network=NetworkMode.BRIDGE
+        await sandboxes.run(
+            f"echo hello | busybox nc -w 1 10.0.2.2 {port}", network=NetworkMode.BRIDGE
         )
-    assert code != 0
+        server.settimeout(0)
+        with pytest.raises(BlockingIOError):
+            server.accept()
 
 
 async def test_what_forwards_ends_with_its_network(tmp_path: Path) -> None:
