@@ -87,7 +87,12 @@ class BuildArchive(msgspec.Struct, frozen=True, tag=True):
 
 
 class BuildWarning(msgspec.Struct, frozen=True, tag=True, kw_only=True):
-    """What a build check found: the `rule`'s name and address, and the lines it is about."""
+    """What a build check found: the `rule`'s name and address, and the lines it is about.
+
+    `image` is the ID of what was built all the same.
+    """
+
+    image: str
 
     rule: str
     detail: str

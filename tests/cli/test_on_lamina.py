@@ -278,3 +278,20 @@ def test_image_names_are_completed(rooted: LaminaCli, sample: Path) -> None:
         "cli/strange:latest",
     ]
     rooted("rmi", "--force", *set(rooted("images", "--quiet", "--all").split()))
+
+
+@pytest.mark.usefixtures("loaded")
+@pytest.mark.parametrize("options", [(), ("-q",), ("--progress", "json")])
+def test_warnings_of_builds(hosted: LaminaCli, rooted: LaminaCli, options: tuple[str, ...]) -> None:
+    """What the checks of a build find is told on a daemon, too."""
+    dockerfile = b"from cli/one:1\nENV a=$nope\nMAINTAINER me\n"
+    told = []
+    for cli in (rooted, hosted):
+        answer = cli.run("build", "-t", "cli/warned", *options, "-", stdin=dockerfile)
+        assert answer.status == 0
+        lines = [line for line in answer.text.splitlines() if '"BuildWarning"' in line]
+        told.append((lines, answer.stderr))
+    rooted("rmi", "cli/warned")
+    assert told[0] == told[1]
+    shown = "".join(told[0][0]) + told[0][1]
+    assert ("MaintainerDeprecated" in shown) == ("-q" not in options)

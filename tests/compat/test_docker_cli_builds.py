@@ -146,6 +146,18 @@ def test_the_same_is_printed(clis: Clis, directory: Path, options: tuple[str, ..
     assert_alike(got, expected)
 
 
+def test_what_checks_find_is_not_shown(clis: Clis, directory: Path, tmp_path: Path) -> None:
+    """Lamina tells of it; what the client learns of the image is what it prints without."""
+    (directory / "Odd").write_text("from busybox\nENV a=$nope\nMAINTAINER me\nCMD x\n")
+    found = []
+    for number, cli in enumerate(clis):
+        file = tmp_path / f"id {number}"
+        options = ["-f", f"{directory}/Odd", "--iidfile", str(file), "-t", "odd"]
+        found.append(heard(cli, *options, str(directory)))
+        assert cli("image", "inspect", "-f", "{{.Id}}", "odd").strip() == file.read_text()
+    assert_alike(found[1], found[0])
+
+
 @pytest.fixture
 def sources(tmp_path: Path) -> Iterator[dict[str, str]]:
     """The directory's context by URL, in every form that there is."""

@@ -5,6 +5,9 @@ A message is one JSON object ended by CRLF. Its keys, in the order in which dock
 ``aux``. A server sends one message per HTTP chunk, because there are clients which parse chunk by
 chunk; `decode` and `MessageReader` ask for no more than newlines, because proxies may join or
 split chunks.
+
+What a build check found is an ``aux`` with the key ``BuildWarning``, which dockerd has not. It has
+the key ``ID``, too: to docker's client the last ``aux`` is the one that says what was built.
 """
 
 from collections.abc import Iterator
@@ -56,6 +59,23 @@ class _Message(msgspec.Struct, rename="camel", omit_defaults=True):
     aux: Any = None
 
 
+class _Warning(msgspec.Struct, rename="pascal"):
+    """The value of ``BuildWarning``."""
+
+    rule: str
+    detail: str
+    url: str = msgspec.field(name="URL")
+    first_line: int
+    last_line: int
+
+
+class _WarningAux(msgspec.Struct):
+    """An ``aux`` that is a warning."""
+
+    id: str = msgspec.field(name="ID")
+    warning: _Warning = msgspec.field(name="BuildWarning")
+
+
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(_Message, strict=False).decode
 
@@ -63,7 +83,7 @@ _decode = msgspec.json.Decoder(_Message, strict=False).decode
 def encode(event: Event) -> bytes:
     """The JSON message of `event`, with its CRLF; empty for one that the API has no message for."""
     match event:
-        case BuildStep() | BuildOutput() | BuildArchive() | BuildWarning():
+        case BuildStep() | BuildOutput() | BuildArchive():
             # The classic build's messages are its text, and an archive is an answer of its own.
             return b""
         case StatusLine(text, id):
@@ -79,6 +99,8 @@ def encode(event: Event) -> bytes:
             message = _Message(stream=text)
         case Aux(value, is_progress):
             message = _Message(progress_detail=_Detail() if is_progress else None, aux=value)
+        case BuildWarning():
+            message = _Message(aux=_warning_aux(event))
         case _:
             assert_never(event)
     return _encode(message) + b"\r\n"
@@ -107,7 +129,9 @@ def decode(line: bytes) -> Event | None:
             raise CommandFailed(text, code=detail.code)
         raise EngineError(text)
     if isinstance(message.aux, dict):
-        return Aux(message.aux, is_progress=message.progress_detail is not None)
+        return _warning(message.aux) or Aux(
+            message.aux, is_progress=message.progress_detail is not None
+        )
     if message.stream:
         return StreamText(message.stream)
     if message.progress_detail is not None:
@@ -117,6 +141,30 @@ def decode(line: bytes) -> Event | None:
     if message.status:
         return StatusLine(message.status, message.id or None)
     return None
+
+
+def _warning_aux(event: BuildWarning) -> _WarningAux:
+    return _WarningAux(
+        event.image,
+        _Warning(event.rule, event.detail, event.url, event.first_line, event.last_line),
+    )
+
+
+def _warning(aux: dict[str, Any]) -> BuildWarning | None:
+    """The warning that an ``aux`` is, if it is one."""
+    try:
+        found = msgspec.convert(aux, _WarningAux)
+    except msgspec.ValidationError:
+        return None
+    warning = found.warning
+    return BuildWarning(
+        image=found.id,
+        rule=warning.rule,
+        detail=warning.detail,
+        url=warning.url,
+        first_line=warning.first_line,
+        last_line=warning.last_line,
+    )
 
 
 class MessageReader:

@@ -134,7 +134,7 @@ class _Build:
         await ledger.record(made, tags=tags, result=result)
         await self._export(result, outputs.exports)
         await self._tell_the_end(result, tags)
-        await tell(warnings, work.report)
+        await tell(warnings, result.id, work.report)
         return result
 
     async def _global_arguments(self) -> None:

@@ -1,6 +1,6 @@
 """BuildKit's build checks, told at the end of a build to those who can hear events.
 
-The classic stream has no message for them. ``# check=error=true`` makes them the build's failure.
+The classic stream has no text for them. ``# check=error=true`` makes them the build's failure.
 """
 
 from collections.abc import Mapping
@@ -11,6 +11,7 @@ from lamina.build.request import BuildRequest
 from lamina.dockerfile.checks import BaseImage, CheckInput, CheckWarning, check, verdict
 from lamina.dockerfile.directives import CheckOptions
 from lamina.dockerfile.ignore import IgnorePatterns
+from lamina.oci.digest import Digest
 from lamina.oci.platform import Platform, host
 from lamina.progress import BuildWarning, Report
 
@@ -57,10 +58,11 @@ def _known(plan: BuildPlan, bases: Mapping[int, BuiltImage | None]) -> dict[str,
     return found
 
 
-async def tell(warnings: tuple[CheckWarning, ...], report: Report) -> None:
-    """Tell of warnings."""
+async def tell(warnings: tuple[CheckWarning, ...], image_id: Digest, report: Report) -> None:
+    """Tell of warnings about an image that was built."""
     for warning in warnings:
         event = BuildWarning(
+            image=str(image_id),
             rule=warning.rule.name,
             detail=warning.detail,
             url=warning.rule.url,

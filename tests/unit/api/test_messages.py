@@ -13,7 +13,7 @@ from lamina.api.messages import (
     progress_bar,
 )
 from lamina.errors import EngineError
-from lamina.progress import Aux, Event, LayerProgress, StatusLine, StreamText
+from lamina.progress import Aux, BuildWarning, Event, LayerProgress, StatusLine, StreamText
 
 EVENTS: list[Event] = [
     StatusLine("Digest: sha256:abc"),
@@ -24,6 +24,10 @@ EVENTS: list[Event] = [
     LayerProgress("", "Importing", 512),
     StreamText("Loaded image: busybox:latest\n"),
     Aux({"ID": "sha256:abc"}),
+    Aux({"ID": "sha256:abc", "BuildWarning": {"Rule": 1}}),
+    BuildWarning(
+        image="sha256:abc", rule="Rule", detail="Why", url="https://x", first_line=2, last_line=3
+    ),
 ]
 
 
@@ -55,6 +59,22 @@ def test_an_event_is_written_as_dockerd_writes_it(event: Event, expected: bytes)
     # Go's encoder escapes `>` here and ours does not; to a reader of JSON it is the same.
     assert json.loads(line) == json.loads(expected)
     assert list(json.loads(line)) == list(json.loads(expected))
+
+
+def test_a_warning_is_an_aux_that_tells_the_image() -> None:
+    warning = EVENTS[-1]
+    assert json.loads(encode(warning)) == {
+        "aux": {
+            "ID": "sha256:abc",
+            "BuildWarning": {
+                "Rule": "Rule",
+                "Detail": "Why",
+                "URL": "https://x",
+                "FirstLine": 2,
+                "LastLine": 3,
+            },
+        }
+    }
 
 
 def test_an_error_is_said_twice() -> None:
