@@ -1,5 +1,7 @@
 """A registry in the place of Docker Hub, and engines that have it as their mirror."""
 
+import io
+import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -7,7 +9,7 @@ from pathlib import Path
 
 from tests.real.archives import multi_platform_layout
 from tests.real.dockerd import dockerd
-from tests.real.images import Image, busybox_rootfs, file, layer, make_image, write_tree
+from tests.real.images import Image, busybox_rootfs, make_image, write_tree
 from tests.real.lamina_daemon import lamina_daemon
 from tests.real.registry import registry
 from tests.real.tools import skopeo_copy
@@ -46,14 +48,17 @@ def engines_on_a_hub(directory: Path) -> Iterator[Engines]:
                 *("--all", "--preserve-digests", "--dest-tls-verify=false"),
             )
         config = directory / "lamina.toml"
-        config.write_text(f'registry-mirrors = ["{mirror}"]\n')
+        config.write_text(f'registry-mirrors = ["{mirror}"]\nexperimental = true\n')
         with (
-            dockerd(options=["--registry-mirror", mirror]) as docker,
+            dockerd(options=["--experimental", "--registry-mirror", mirror]) as docker,
             lamina_daemon(options=["--config", str(config)]) as lamina,
         ):
             yield Engines(docker.host, lamina.host)
 
 
 def _image(name: str, architecture: str, variant: str = "") -> Image:
-    own = layer(file("etc/name", f"{name} {architecture}"))
-    return make_image(busybox_rootfs(), own, architecture=architecture, variant=variant)
+    # One layer, as the Hub's own busybox has.
+    own = io.BytesIO(busybox_rootfs())
+    with tarfile.open(fileobj=own, mode="a") as tar:
+        tar.addfile(tarfile.TarInfo(f"etc/{name.replace('/', '-')}-{architecture}"))
+    return make_image(own.getvalue(), architecture=architecture, variant=variant)

@@ -20,8 +20,9 @@ FILES = (_IMAGES, "tests/test_events.py", "tests/test_system.py")
 """Its other tests are about containers, swarms and SSH, or ask no daemon at all."""
 
 OUT_OF_SCOPE = {
-    "needs builds": (f"{_IMAGES}::test_build", f"{_IMAGES}::test_prune_builds"),
-    "removes what it has built": (f"{_IMAGES}::test_prune_images",),
+    "fetches a Dockerfile from GitHub": (f"{_IMAGES}::test_build_from_remote_file",),
+    "fetches a compiler and packages": (f"{_IMAGES}::test_build_from_remote_tar",),
+    "prunes nothing, and wants that to be a list": (f"{_IMAGES}::test_prune_images",),
 }
 
 Run = Callable[[str, Path], Outcomes]

@@ -50,10 +50,6 @@ OUT_OF_SCOPE = {
 }
 
 SKIPPED_BY_ITSELF = {
-    # Need a dockerd with --experimental, which Lamina does not say it is.
-    "api_build_test.BuildTest.test_build_invalid_platform",
-    "api_build_test.BuildTest.test_build_squash",
-    "api_image_test.PullImageTest.test_pull_invalid_platform",
     # "Doesn't work inside a container"
     "api_image_test.ImportImageTest.test_import_from_url",
 }
