@@ -93,6 +93,7 @@ class Runner:
             mounted = await self._workshop.create(key, sources_of(layers, self._resources.blobs))
             async with self._maker.made(command.mounts) as made:
                 spec = self._spec(command, mounted, made)
+                await self._warn(command, spec, section, report)
                 ending = await self._execute(command, spec, section, report)
             await snapshots.unmount(key)
             layer = None if ending.problem else await self._changes(snapshots, key)
@@ -167,6 +168,15 @@ class Runner:
         if kind == "container" and container:
             return NetworkMode.CONTAINER, process_of(self._containers, container)
         raise NotFound(f"network {name} not found")
+
+    async def _warn(
+        self, command: Command, spec: SandboxSpec, section: Section, report: Report
+    ) -> None:
+        """Say, as dockerd says what it warns of, that there is no network with a way out."""
+        networks = await self._workshop.networks()
+        if spec.network is NetworkMode.BRIDGE and (lacking := await networks.lacking()):
+            await report(BuildOutput(command.step, f"[Warning] {lacking}\n", is_stderr=False))
+            await section.text(f" ---> [Warning] {lacking}\n")
 
     async def _execute(
         self, command: Command, spec: SandboxSpec, section: Section, report: Report

@@ -92,9 +92,7 @@ async def create_container(
     )
     container = await records.finish(make_container(containers, beginning))
     host, networks = settings_of(container).host_config, await workshop.networks()
-    no_network = ""
-    if wants_network(host) and await networks.way() is None:
-        no_network = networks.none()
+    no_network = await networks.lacking() if wants_network(host) else ""
     rootless = runtime.machine.rootless
     return container, warnings_about(host, no_network=no_network, rootless=rootless)
 

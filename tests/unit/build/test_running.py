@@ -9,6 +9,7 @@ from lamina.errors import Forbidden, InvalidParameter, LaminaError, NotFound
 from lamina.progress import BuildOutput
 from tests.real.images import file, symlink
 from tests.unit.build.builds import begin, build, layers, said
+from tests.unit.build.conftest import load_busybox
 
 
 async def printed(engine: Engine, run: str, **parameters: object) -> str:
@@ -170,3 +171,16 @@ async def test_networks_that_are_not_there(engine: Engine) -> None:
     for mode in ("nosuch", "container:nosuch"):
         with pytest.raises(NotFound):
             await build(engine, "FROM busybox\nRUN true", networkmode=mode)
+
+
+async def test_a_network_without_a_way_out_is_told_of(tmp_path: Path) -> None:
+    # Without root there is no bridge of CNI plugins.
+    rootless = {"snapshot_driver": "overlay-userns", "network_driver": "cni"}
+    async with Engine.open(tmp_path / "root", **rootless) as engine:  # type: ignore[arg-type]
+        await load_busybox(engine)
+        text = await said(begin(engine, "FROM busybox\nRUN ip link"))
+        assert " ---> [Warning] There is no cni here" in text
+        assert "install slirp4netns" in text
+        assert "eth0" not in text
+        text = await said(begin(engine, "FROM busybox\nRUN --network=none ip link"))
+        assert "Warning" not in text

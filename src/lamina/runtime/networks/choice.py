@@ -72,10 +72,12 @@ class Networks:
                         break
             return self._way
 
-    def none(self) -> str:
-        """Why there is no way out, in a sentence with what to do, when none was found."""
+    async def lacking(self) -> str:
+        """Why there is no way out, in a sentence with what to do; empty if there is one."""
+        if await self.way() is not None:
+            return ""
         if self._driver is not None:
-            why = f"{self._driver}, which container networks are to use, is not installed"
+            why = f"There is no {self._driver} here that container networks could use"
         elif self.passed_over:
             reasons = "; ".join(f"{name}: {reason}" for name, reason in self.passed_over.items())
             why = f"No program for container networks works here ({reasons})"

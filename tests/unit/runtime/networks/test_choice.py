@@ -48,10 +48,11 @@ async def test_what_is_installed_later_is_found(tmp_path: Path) -> None:
     chosen = networks(tmp_path, find)
     assert chosen.name == ""
     assert await chosen.way() is None
-    assert chosen.none().startswith("No program for container networks is installed, so")
-    assert "install slirp4netns" in chosen.none()
+    lacking = await chosen.lacking()
+    assert lacking.startswith("No program for container networks is installed, so")
+    assert "install slirp4netns" in lacking
     find.programs["iptables"] = "/usr/sbin/iptables"
-    assert await chosen.way() is not None
+    assert await chosen.lacking() == ""
     assert chosen.name == "cni"
 
 
@@ -73,16 +74,15 @@ async def test_a_pasta_that_crashes_is_passed_over(tmp_path: Path) -> None:
     assert chosen.passed_over == {"pasta": f"{pasta} does not work here: it was ended by signal 11"}
     # Nothing else is there: it is told why.
     alone = networks(tmp_path, Installed(pasta=str(pasta)))
-    assert await alone.way() is None
-    assert "works here (pasta: " in alone.none()
+    assert "works here (pasta: " in await alone.lacking()
     assert names(tmp_path) == ["pasta"]
 
 
 async def test_what_is_asked_for_and_not_there(tmp_path: Path) -> None:
     find = Installed(slirp4netns="/usr/bin/slirp4netns")
     chosen = networks(tmp_path, find, driver="cni")
-    assert await chosen.way() is None
-    assert chosen.none().startswith("cni, which container networks are to use, is not installed")
+    lacking = await chosen.lacking()
+    assert lacking.startswith("There is no cni here that container networks could use, so")
 
 
 @pytest.mark.parametrize("made", [False, True])
