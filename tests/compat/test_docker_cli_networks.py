@@ -2,14 +2,17 @@
 
 import json
 import os
+import random
 import signal
 import socket
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Semaphore
 from typing import Any
 
 import pytest
@@ -28,6 +31,10 @@ from tests.unit.layers.trees import needs_root
 pytestmark = needs_root
 
 IMAGE = "busybox:latest"
+ROUNDS = 6
+WORKERS = 3
+LONGEST = 0.5
+"""Seconds until a kill, once containers come and go."""
 FOR_EVER = ("sleep", "1000")
 
 
@@ -190,6 +197,30 @@ def test_nothing_is_left_of_a_killed_daemon(
     wait_until_untouched(host, before)
     id = host.start()
     assert host.settings(id)["IPAddress"]
+
+
+def test_nothing_is_left_whenever_a_daemon_is_killed(host: Host, place: Island) -> None:
+    before = place.links()
+    for seed in range(ROUNDS):
+        begun = Semaphore(0)
+
+        def come_and_go(begun: Semaphore = begun) -> None:
+            while host.docker.run("run", "--rm", IMAGE, "true").status == 0:
+                begun.release()
+
+        with ThreadPoolExecutor(WORKERS) as pool:
+            workers = [pool.submit(come_and_go) for _ in range(WORKERS)]
+            begun.acquire()
+            # Any step of a life may be hit.
+            wait(workers, random.Random(seed).uniform(0, LONGEST))
+            monitors = monitors_of(host.daemon.pid)
+            host.daemon.kill()
+            if seed % 2:
+                for monitor in monitors:
+                    os.kill(monitor, signal.SIGKILL)
+        wait_until_gone(host.daemon.root)
+        host.daemon.start()
+        wait_until_untouched(host, before)
 
 
 def test_who_lives_keeps_its_bridge_when_others_are_swept(host: Host, place: Island) -> None:
