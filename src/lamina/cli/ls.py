@@ -1,7 +1,6 @@
 """``lamina ls``: the files of an image."""
 
 import stat
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import click
@@ -10,6 +9,8 @@ from lamina.cli.names import complete_image
 from lamina.cli.target import Target, target_options
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from lamina.layers.view import Found
 
 
@@ -65,10 +66,10 @@ def _mode(found: "Found") -> int:
     return types.get(found.entry.type, stat.S_IFREG) | found.entry.mode
 
 
-def _time(found: "Found") -> datetime:
-    # What lies beyond the calendar is shown as its end.
-    seconds = min(max(found.entry.mtime_ns // 1_000_000_000, -62_135_596_800), 253_402_300_799)
-    return datetime.fromtimestamp(seconds, UTC)
+def _time(found: "Found") -> "datetime":
+    from lamina.cli.units import calendar_time
+
+    return calendar_time(found.entry.mtime_ns // 1_000_000_000)
 
 
 def _long(found: "Found") -> str:

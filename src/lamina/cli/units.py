@@ -1,9 +1,13 @@
 """Sizes and ages for people, as Docker's tools word them."""
 
-from datetime import datetime
+import contextlib
+from datetime import UTC, datetime
 
 _DECIMAL = ("B", "kB", "MB", "GB", "TB", "PB", "EB", "ZB", "YB")
 _BINARY = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB", "ZiB", "YiB")
+
+_FIRST, _LAST = -62_135_596_800, 253_402_300_799
+"""The seconds with which the years 1 and 9999 begin and end."""
 
 
 def human_size(size: float, digits: int = 4) -> str:
@@ -65,24 +69,38 @@ def is_no_time(created: int) -> bool:
 
 def local_time(created: int) -> str:
     """A unix time in the local zone as Go prints times: ``2026-11-23 23:02:52 +0000 UTC``."""
-    return _local(created).strftime("%Y-%m-%d %H:%M:%S %z %Z")
+    time, offset, zone = _local(created)
+    return f"{time.replace('T', ' ')} {offset.replace(':', '')} {zone}"
 
 
 def rfc3339(created: int) -> str:
     """A unix time in the local zone: ``2026-11-23T23:02:52Z``."""
-    return _zoned(_local(created).isoformat(timespec="seconds"))
+    time, offset, _ = _local(created)
+    return f"{time}{_zoned(offset)}"
 
 
 def rfc3339_nano(nanoseconds: int) -> str:
     """Unix nanoseconds in the local zone, always with nine digits of fraction."""
     seconds, rest = divmod(nanoseconds, 1_000_000_000)
-    text = _local(seconds).isoformat(timespec="seconds")
-    return _zoned(f"{text[:19]}.{rest:09d}{text[19:]}")
+    time, offset, _ = _local(seconds)
+    return f"{time}.{rest:09d}{_zoned(offset)}"
 
 
-def _local(created: int) -> datetime:
-    return datetime.fromtimestamp(created).astimezone()
+def calendar_time(seconds: int) -> datetime:
+    """A unix time in UTC; of what lies beyond the calendar, the calendar's end."""
+    return datetime.fromtimestamp(min(max(seconds, _FIRST), _LAST), UTC)
 
 
-def _zoned(text: str) -> str:
-    return text.removesuffix("+00:00") + "Z" if text.endswith("+00:00") else text
+def _local(created: int) -> tuple[str, str, str]:
+    """A unix time in the local zone, its offset (``+01:00``) and its name."""
+    moment = calendar_time(created)
+    # Where it would be in a year that the calendar does not have, it stays as it is.
+    with contextlib.suppress(OverflowError):
+        moment = moment.astimezone()
+    text = moment.isoformat(timespec="seconds")
+    # Before there were zones, places were seconds apart; Go leaves those away.
+    return text[:19], text[19:25], moment.tzname() or ""
+
+
+def _zoned(offset: str) -> str:
+    return "Z" if offset == "+00:00" else offset
