@@ -1,11 +1,15 @@
 """The record of an image, from its configuration and its layers."""
 
 from collections.abc import Sequence
+from typing import Final
 
 from lamina.oci.config import ImageConfig
 from lamina.oci.digest import Digest
 from lamina.oci.timestamp import parse_unix
 from lamina.records.catalogue import Image, Layer
+
+_NEWEST: Final = (1 << 63) - 1
+"""The last nanosecond that a database has, in the year 2262; the first one is in 1677."""
 
 
 def image_record(
@@ -20,7 +24,7 @@ def image_record(
     return Image(
         id=config.digest,
         parent=parent,
-        created=parse_unix(config.created_text),
+        created=_created(config),
         size=sum(layer.size for layer in layers),
         platform=config.platform,
         labels=config.config.labels,
@@ -29,3 +33,12 @@ def image_record(
         diff_ids=diff_ids,
         chain_ids=config.chain_ids,
     )
+
+
+def _created(config: ImageConfig) -> int | None:
+    """When it was made, in unix nanoseconds; of other centuries, the end of those that there are.
+
+    It is for lists and their order: the time itself stands in the configuration.
+    """
+    created = parse_unix(config.created_text)
+    return None if created is None else min(max(created, -_NEWEST - 1), _NEWEST)

@@ -452,6 +452,19 @@ async def test_a_null_manifest_is_no_image(engine: Engine, root: Path) -> None:
     look_at(root).check_tidy()
 
 
+@pytest.mark.parametrize(
+    ("created", "listed"),
+    [("9999-12-31T23:59:59Z", 9223372036), ("0001-01-01T00:00:01Z", -9223372037)],
+)
+async def test_an_image_of_any_year(engine: Engine, created: str, listed: int) -> None:
+    image = make_image(layer(file("x")), created=created)
+    await load(engine, tar_of(archives.docker_archive((image, ["year:1"]))))
+    await check_whole(engine, image, "year:1")
+    assert (await engine.image_inspect("year:1")).created == created
+    # The records count nanoseconds, of which 64 bits hold those of some centuries.
+    assert [summary.created for summary in await engine.image_list()] == [listed]
+
+
 async def progress(engine: Engine, data: bytes, size: int = 1 << 16) -> list[LayerProgress]:
     return [
         event
