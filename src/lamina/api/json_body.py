@@ -104,6 +104,17 @@ async def read_json(exchange: Exchange, decoder: msgspec.json.Decoder[T]) -> T |
     if kind != _JSON:
         raise InvalidParameter(f"unsupported Content-Type header ({given}): must be '{_JSON}'")
     try:
-        return decoder.decode(bytes(body))
+        return decode(bytes(body), decoder)
     except (msgspec.DecodeError, RecursionError) as error:
         raise InvalidParameter(f"invalid JSON: {error}") from error
+
+
+def decode(text: bytes, decoder: msgspec.json.Decoder[T]) -> T:
+    """What the JSON `text` says. Raises msgspec.DecodeError, RecursionError.
+
+    As for Go's decoder, bytes that are no UTF-8 are no error: U+FFFD stands for them.
+    """
+    try:
+        return decoder.decode(text)
+    except UnicodeDecodeError:
+        return decoder.decode(text.decode(errors="replace"))

@@ -5,7 +5,7 @@ import logging
 import msgspec
 
 from lamina.api.exchange import Exchange
-from lamina.api.json_body import read_json
+from lamina.api.json_body import decode, read_json
 from lamina.api.progress_stream import send_progress
 from lamina.api.registry_headers import meta_headers, registry_auth
 from lamina.api.router import Route
@@ -94,7 +94,7 @@ async def _auth_of_old(exchange: Exchange) -> dict[str, str]:
         if len(body) > _MAX_AUTH:
             return {}
     try:
-        fields = msgspec.to_builtins(_auth_decoder.decode(bytes(body)))
+        fields = msgspec.to_builtins(decode(bytes(body), _auth_decoder))
     except (msgspec.DecodeError, RecursionError):
         return {}
     return {name: value for name, value in fields.items() if value}

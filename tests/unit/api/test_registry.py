@@ -26,6 +26,16 @@ async def test_credentials_in_the_body_of_a_push(served: Served, wire: Wire) -> 
     assert served.engine.calls == [("image_push", ("x", "", auth, {}))]
 
 
+# As Go's decoder has it; a dockerd goes on with what it has understood.
+async def test_json_that_is_no_utf8(served: Served, wire: Wire) -> None:
+    body, kind = b'{"username":"m\xff","password":"secret"}', "Content-Type: application/json"
+    for path in ("/auth", "/images/x/push"):
+        assert (await wire.ask("POST", path, kind, body=body)).status == 200
+    auth = {"username": "m\ufffd", "password": "secret"}
+    push = ("image_push", ("x", "", auth, {}))
+    assert served.engine.calls == [("system_auth", auth), push]
+
+
 @pytest.mark.parametrize("body", [b"", b"{}", b"nonsense", b"[1]"])
 async def test_a_push_without_credentials(served: Served, wire: Wire, body: bytes) -> None:
     assert (await wire.ask("POST", "/images/x/push", body=body)).status == 200
