@@ -105,7 +105,7 @@ class Exchange:
 
     @property
     def query(self) -> Query:
-        """The parameters. Raises InvalidParameter if there are absurdly many."""
+        """The parameters. Raises InvalidParameter as `Query` does."""
         if self._query is None:
             self._query = Query(self._query_text)
         return self._query

@@ -9,15 +9,23 @@ from lamina.errors import InvalidFilter, InvalidParameter
 
 _FALSE = frozenset({"", "0", "no", "false", "none"})
 _MAX_PARAMETERS = 20_000
+_BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})[^&]{0,2}")
 _INTEGER = re.compile(r"[+-]?[0-9]{1,40}")
 
 _decode_filters = msgspec.json.Decoder(dict[str, dict[str, bool] | list[str] | None] | None).decode
 
 
 class Query:
-    """A parsed query string; the first of several values counts where one is asked for."""
+    """A parsed query string; the first of several values counts where one is asked for.
+
+    Raises InvalidParameter for what Go does not read, and for absurdly many parameters.
+    """
 
     def __init__(self, text: str) -> None:
+        if ";" in text:
+            raise InvalidParameter("invalid semicolon separator in query")
+        if (bad := _BAD_ESCAPE.search(text)) is not None:
+            raise InvalidParameter(f'invalid URL escape "{bad[0]}"')
         try:
             self._values: dict[str, list[str]] = (
                 parse_qs(text, keep_blank_values=True, max_num_fields=_MAX_PARAMETERS)
@@ -46,10 +54,7 @@ class Query:
     def number(self, name: str) -> int:
         """A whole number; 0 for anything else, as Docker has it."""
         text = self.text(name).strip()
-        try:
-            number = int(text) if len(text) <= 20 else 0
-        except ValueError:
-            return 0
+        number = int(text) if _INTEGER.fullmatch(text) else 0
         return number if -(1 << 63) <= number < 1 << 63 else 0
 
     def integer(self, name: str) -> int | None:

@@ -7,6 +7,7 @@ import msgspec
 from lamina.api.exchange import Exchange
 from lamina.api.json_body import decode, read_json
 from lamina.api.progress_stream import send_progress
+from lamina.api.query import Query
 from lamina.api.registry_headers import meta_headers, registry_auth
 from lamina.api.router import Route
 from lamina.api.versions import ApiVersion
@@ -65,7 +66,7 @@ class RegistryHandlers:
         query = exchange.query
         found = await self._images.image_search(
             query.text("term"),
-            limit=_limit(query.text("limit")),
+            limit=_limit(query),
             filters=query.filters(),
             x_registry_auth=registry_auth(exchange),
             x_meta=meta_headers(exchange),
@@ -100,12 +101,9 @@ async def _auth_of_old(exchange: Exchange) -> dict[str, str]:
     return {name: value for name, value in fields.items() if value}
 
 
-def _limit(text: str) -> int:
-    if not text:
-        return _DEFAULT_LIMIT
-    digits = text.removeprefix("-") if text.startswith("-") else text.removeprefix("+")
-    if not (digits.isascii() and digits.isdigit() and len(digits) < 10):
-        raise InvalidParameter(
-            f'invalid limit specified: strconv.Atoi: parsing "{text}": invalid syntax'
-        )
-    return int(text)
+def _limit(query: Query) -> int:
+    try:
+        limit = query.integer("limit")
+    except InvalidParameter as error:
+        raise InvalidParameter(f"invalid limit specified: {error}") from error
+    return _DEFAULT_LIMIT if limit is None else limit

@@ -52,6 +52,28 @@ def test_filters_that_make_no_sense(text: str) -> None:
         Query(urlencode({"filters": text})).filters()
 
 
+@pytest.mark.parametrize(
+    ("text", "number"), [("7", 7), ("-1", -1), ("1_0", 0), ("%D9%A3", 0), ("9" * 19, 0), ("x", 0)]
+)
+def test_numbers_and_what_is_none(text: str, number: int) -> None:
+    assert Query(f"memory={text}").number("memory") == number
+
+
+# The words of dockerd 20.10.
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("all=%zz", 'invalid URL escape "%zz"'),
+        ("all=1&x%4=1", 'invalid URL escape "%4="'),
+        ("all=%", 'invalid URL escape "%"'),
+        ("all=1;filters=x", "invalid semicolon separator in query"),
+    ],
+)
+def test_what_go_does_not_read(text: str, message: str) -> None:
+    with pytest.raises(InvalidParameter, match=f"^{message}$"):
+        Query(text)
+
+
 def test_a_flood_of_parameters_is_refused() -> None:
     with pytest.raises(InvalidParameter):
         Query("&".join(["a=b"] * 30_000))
