@@ -7,7 +7,13 @@ from pathlib import Path
 import pytest
 
 from lamina.content.local import LocalStore
-from lamina.errors import CorruptData, DigestMismatch, InvalidManifest, SizeMismatch
+from lamina.errors import (
+    CorruptData,
+    DigestMismatch,
+    InvalidManifest,
+    LaminaError,
+    SizeMismatch,
+)
 from lamina.oci import mediatype
 from lamina.oci.digest import Digest
 from lamina.oci.reference import Reference
@@ -467,10 +473,20 @@ async def test_a_registry_that_is_not_there_is_told_as_dockerd_tells_it(
     assert caught.value.trouble is Trouble.DIAL
 
 
-async def test_a_name_that_does_not_exist_is_told(client: RegistryClient) -> None:
-    repository = await client.repository(Reference.parse("nohost.invalid/x"))
+# DNS has no form for the second one.
+@pytest.mark.parametrize("host", ["nohost.invalid", "a" * 64 + ".invalid"])
+async def test_a_name_that_does_not_exist_is_told(client: RegistryClient, host: str) -> None:
+    repository = await client.repository(Reference.parse(f"{host}/x"))
     with pytest.raises(ConnectionFailed) as caught:
         await repository.fetch("v1")
+    assert str(caught.value) == f'Get "https://{host}/v2/": dial tcp: lookup {host}: no such host'
+    assert caught.value.trouble is Trouble.DIAL
+
+
+@pytest.mark.parametrize("port", ["65536", "1" * 40])
+async def test_a_port_that_there_is_not_is_told(client: RegistryClient, port: str) -> None:
+    with pytest.raises(LaminaError) as caught:
+        await client.repository(Reference.parse(f"127.0.0.1:{port}/x"))
     assert str(caught.value) == (
-        'Get "https://nohost.invalid/v2/": dial tcp: lookup nohost.invalid: no such host'
+        f'Get "https://127.0.0.1:{port}/v2/": dial tcp: address {port}: invalid port'
     )

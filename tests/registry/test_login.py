@@ -1,6 +1,6 @@
 import pytest
 
-from lamina.errors import Unauthorized
+from lamina.errors import InvalidParameter, Unauthorized
 from lamina.registry.client import RegistryClient
 from lamina.registry.connection_error import ConnectionFailed
 from lamina.registry.credentials import AuthConfig
@@ -44,3 +44,9 @@ async def test_a_registry_that_fails_is_told_with_its_status(
 async def test_a_registry_that_is_not_there_is_told(client: RegistryClient) -> None:
     with pytest.raises(ConnectionFailed, match=r'Get "http://127\.0\.0\.1:1/v2/": dial tcp'):
         await log_in(client, AuthConfig(username="a", password="b", serveraddress="127.0.0.1:1"))
+
+
+@pytest.mark.parametrize("address", ["a b.c", "a\0b.c", "[::", "u@a.b", "a.b:c", "https://a?b"])
+async def test_an_address_that_is_none_is_told(client: RegistryClient, address: str) -> None:
+    with pytest.raises(InvalidParameter, match=r'^unable to parse server address: parse "https://'):
+        await log_in(client, AuthConfig(username="a", password="b", serveraddress=address))

@@ -24,6 +24,7 @@ from lamina.registry.hosts import (
     HostFiles,
     HostRules,
     api_host,
+    check_host,
     endpoints,
     host_of,
     is_insecure,
@@ -45,7 +46,8 @@ async def system_resolver(name: str) -> Sequence[str]:
     """The addresses that this machine knows for a name."""
     try:
         found = await asyncio.get_running_loop().getaddrinfo(name, None, type=socket.SOCK_STREAM)
-    except OSError:
+    except (OSError, UnicodeError):
+        # UnicodeError: parts of a name are at most 63 bytes long, and none is empty.
         return ()
     return [str(address[0]) for *_, address in found]
 
@@ -123,7 +125,7 @@ class RegistryClient:
         """The repository of a reference, whose tag and digest do not matter here.
 
         `headers` (a caller's ``X-Meta-…``) go with every request. Connects to nothing yet. Raises
-        InvalidParameter (certificates or hosts.toml), CredentialHelperError.
+        InvalidParameter (certificates, hosts.toml), LaminaError (port), CredentialHelperError.
         """
         sessions = await self.sessions(reference.domain, credentials=credentials, headers=headers)
         return Repository(reference.path, sessions)
@@ -156,7 +158,11 @@ class RegistryClient:
         return await self._credentials.find(registry) or ANONYMOUS
 
     async def endpoints(self, registry: str) -> list[Endpoint]:
-        """The endpoints of a registry, best first: one that answered lately before its twin."""
+        """The endpoints of a registry, best first: one that answered lately before its twin.
+
+        Raises InvalidParameter, and LaminaError for a name that has none.
+        """
+        check_host(registry)
         rules = self.config.hosts
         mirrors = rules.mirrors.get(registry, rules.mirrors.get(EVERY_REGISTRY, ()))
         host = api_host(registry)

@@ -62,7 +62,7 @@ def _of_dialing(error: BaseException, url: URL) -> tuple[str, Trouble] | None:
             return f"proxyconnect tcp: {_refused(error.os_error, proxy)}", Trouble.DIAL
         case aiohttp.ClientHttpProxyError():
             return error.message or f"proxy answered {error.status}", Trouble.DIAL
-        case aiohttp.ClientConnectorDNSError():
+        case aiohttp.ClientConnectorDNSError() | UnicodeError():
             return f"dial tcp: lookup {url.host}: no such host", Trouble.DIAL
         case aiohttp.ClientConnectorCertificateError():
             return _certificate(error.certificate_error), Trouble.TLS

@@ -6,6 +6,7 @@ certificates (`lamina.registry.certs` reads it). A registry is named as in a ref
 """
 
 import ipaddress
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Literal
 
 from yarl import URL
 
-from lamina.errors import InvalidParameter
+from lamina.errors import InvalidParameter, LaminaError
 
 DOCKER_HUB = "docker.io"
 HUB_HOST = "registry-1.docker.io"
@@ -25,6 +26,8 @@ EVERY_REGISTRY = "*"
 Capability = Literal["pull", "resolve", "push"]
 ALL_CAPABILITIES: frozenset[Capability] = frozenset({"pull", "resolve", "push"})
 MIRROR_CAPABILITIES: frozenset[Capability] = frozenset({"pull", "resolve"})
+
+_HOST = re.compile(r"(?:\[[0-9A-Za-z:.%]+\]|[^\x00-\x20\x7f/\\?#@\[\]:]+)(?::([0-9]*))?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +112,16 @@ class HostRules:
 def api_host(registry: str) -> str:
     """The host that serves a registry's API: its own name, but for Docker Hub."""
     return HUB_HOST if registry in {DOCKER_HUB, f"index.{DOCKER_HUB}"} else registry
+
+
+def check_host(host: str) -> None:
+    """Raise InvalidParameter for what is no ``name[:port]``, LaminaError for no port there is."""
+    match = _HOST.fullmatch(host)
+    if match is None:
+        raise InvalidParameter(f'parse "https://{host}": invalid host name')
+    port = match[1] or ""
+    if len(port) > 5 or int(port or 0) >= 1 << 16:
+        raise LaminaError(f'Get "https://{host}/v2/": dial tcp: address {port}: invalid port')
 
 
 def split_host(host: str) -> tuple[str, int | None]:

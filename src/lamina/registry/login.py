@@ -4,12 +4,13 @@ from dataclasses import dataclass
 
 import msgspec
 
-from lamina.errors import LaminaError, Unauthorized
+from lamina.errors import InvalidParameter, LaminaError, Unauthorized
 from lamina.registry.challenge import choose
 from lamina.registry.client import RegistryClient
 from lamina.registry.connection_error import ConnectionFailed
 from lamina.registry.credentials import AuthConfig, registry_of
 from lamina.registry.failure import RegistryError, RegistryUnauthorized, status_line
+from lamina.registry.hosts import check_host
 from lamina.registry.session import ERROR_LIMIT, Session, challenges_of
 from lamina.registry.transport import Answer, Request
 
@@ -30,12 +31,16 @@ async def log_in(client: RegistryClient, credentials: AuthConfig) -> Login:
     """Ask the registry of ``credentials.serveraddress`` (Docker Hub if empty), never a mirror.
 
     An access token is no login and is left aside.
-    Raises Unauthorized (wrong credentials), ConnectionFailed, LoginFailed, TokenError.
+    Raises InvalidParameter (the address), Unauthorized (wrong credentials), ConnectionFailed,
+    LoginFailed, TokenError.
     """
     credentials = msgspec.structs.replace(credentials, registrytoken="")
-    sessions = await client.sessions(
-        registry_of(credentials.serveraddress), credentials=credentials, mirrors=False
-    )
+    registry = registry_of(credentials.serveraddress)
+    try:
+        check_host(registry)
+    except InvalidParameter as error:
+        raise InvalidParameter(f"unable to parse server address: {error}") from error
+    sessions = await client.sessions(registry, credentials=credentials, mirrors=False)
     for session in sessions[:-1]:
         try:
             return await _log_in(session, credentials)

@@ -31,7 +31,8 @@ from lamina.registry.redirect import (
 from lamina.registry.tls import TlsContexts
 
 _READ_BUFFER = 1 << 17
-_NETWORK_ERRORS = (aiohttp.ClientError, TimeoutError, OSError)
+_NETWORK_ERRORS = (aiohttp.ClientError, TimeoutError, OSError, UnicodeError)
+"""UnicodeError is that of a host's name which DNS has no form for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,6 +3,7 @@
 import os
 from collections.abc import AsyncGenerator
 from typing import Final
+from urllib.parse import urlsplit
 
 import aiohttp
 
@@ -60,8 +61,10 @@ async def download(
         raise LaminaError(f'Get "{url}": unsupported protocol scheme "{scheme}"') from error
     except aiohttp.InvalidURL as error:
         raise InvalidParameter(f"invalid URL: {url}") from error
-    except aiohttp.ClientConnectorDNSError as error:
-        raise NotFound(f'Get "{url}": dial tcp: lookup {error.host}: no such host') from error
+    except (aiohttp.ClientConnectorDNSError, UnicodeError) as error:
+        # UnicodeError: a name of a form that DNS does not have.
+        host = urlsplit(url).hostname
+        raise LaminaError(f'Get "{url}": dial tcp: lookup {host}: no such host') from error
     except aiohttp.ClientConnectorError as error:
         number = error.os_error.errno
         reason = (os.strerror(number) if number else str(error)).lower()

@@ -32,8 +32,7 @@ async def test_json_that_is_no_utf8(served: Served, wire: Wire) -> None:
     for path in ("/auth", "/images/x/push"):
         assert (await wire.ask("POST", path, kind, body=body)).status == 200
     auth = {"username": "m\ufffd", "password": "secret"}
-    push = ("image_push", ("x", "", auth, {}))
-    assert served.engine.calls == [("system_auth", auth), push]
+    assert served.engine.calls == [("system_auth", auth), ("image_push", ("x", "", auth, {}))]
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b"nonsense", b"[1]"])

@@ -176,6 +176,12 @@ async def test_other_failures_are_the_engines(engine: Engine, root: Path, web_se
     host, _, _ = web_server.partition(":")
     with pytest.raises(LaminaError, match=f'Get "http://{host}:1/x": dial tcp {host}:1: connect: '):
         await events_of(engine, f"{host}:1/x")
+    for unknown in ("nohost.invalid", "a" * 64 + ".invalid"):
+        with pytest.raises(
+            LaminaError, match=f"dial tcp: lookup {unknown}: no such host$"
+        ) as caught:
+            await events_of(engine, f"http://{unknown}/x")
+        assert type(caught.value) is LaminaError
     with pytest.raises(LaminaError, match='unsupported protocol scheme "file"'):
         await events_of(engine, "file:///etc/passwd")
     look_at(root).check_tidy()
