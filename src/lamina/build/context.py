@@ -4,13 +4,13 @@ import asyncio
 import contextlib
 import hashlib
 import os
-import tempfile
 from collections.abc import AsyncIterator, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO, Final
 
 from lamina.build.hashing import FileHashes
+from lamina.build.scratch import unnamed_file
 from lamina.content.threads import run_to_end
 from lamina.dockerfile.ignore import IgnorePatterns
 from lamina.errors import LaminaError, NotFound
@@ -88,7 +88,7 @@ async def spooled(source: ByteSource, directory: Path) -> AsyncIterator[BuildCon
 
     Raises CorruptData for what is no tar.
     """
-    with tempfile.TemporaryFile(dir=directory) as file:
+    async with unnamed_file(directory) as file:
         spool = _Spool(file)
         await _fill(spool, source)
         yield await run_to_end(lambda: spool.finish(directory))

@@ -232,7 +232,7 @@ class Copier:
         contents = await one.files.open({layer: [entry]}, stack, self._scratch)
         pieces = contents[layer].pieces(entry)
         beginning = await run_to_end(lambda: next(pieces, b""))
-        if not is_archive(beginning):
+        if not await run_to_end(lambda: is_archive(beginning)):
             return None
         try:
             context = await stack.enter_async_context(

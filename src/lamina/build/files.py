@@ -169,6 +169,7 @@ def packed(entries: Iterable[IndexEntry], contents: LayerContents) -> Iterator[b
 
 
 async def _entered(contents: LayerContents, stack: AsyncExitStack) -> LayerContents:
+    # Before it is entered: whoever is cancelled meanwhile has to leave it, too.
+    stack.push_async_callback(run_to_end, contents.close)
     await run_to_end(contents.__enter__)
-    stack.push(contents)
     return contents

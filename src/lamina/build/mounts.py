@@ -112,7 +112,10 @@ class MountMaker:
             await asyncio.shield(asyncio.create_task(_forget(snapshots, key, tree)))
 
     def secret(self, name: str) -> bytes | None:
-        """The value of a secret, None if there is none. Raises InvalidParameter, LaminaError."""
+        """The value of a secret, None if there is none; for a worker thread.
+
+        Raises InvalidParameter, LaminaError.
+        """
         found = self._secrets.get(name)
         if found is None or isinstance(found, bytes):
             return found
@@ -222,7 +225,7 @@ class _Work:
 
     async def _secret(self, mount: Mount) -> None:
         name = mount.id or mount.source or posixpath.basename(mount.target)
-        value = self._maker.secret(name)
+        value = await run_to_end(lambda: self._maker.secret(name))
         if value is None:
             if mount.required:
                 raise NotFound(f"secret {name}: not found")

@@ -1,6 +1,5 @@
 """What a build takes from elsewhere: its context by URL, and the URLs of ADD."""
 
-import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from urllib.parse import unquote, urlsplit
 from lamina.build.archives import is_archive
 from lamina.build.context import BuildContext, spooled
 from lamina.build.git import Checkout, GitSource, checked_out
+from lamina.build.scratch import unnamed_file
 from lamina.content.threads import run_to_end
 from lamina.dockerfile.source import MAX_DOCKERFILE_SIZE
 from lamina.errors import DigestMismatch, InvalidParameter, LaminaError
@@ -59,10 +59,9 @@ async def remote_context(
         return
     if not remote.startswith(URL_SCHEMES):
         raise LaminaError(f"remoteURL ({remote}) could not be recognized as URL")
-    with tempfile.TemporaryFile(dir=directory) as file:
+    async with unnamed_file(directory) as file:
         await _fetch(remote, file, report, action=remote, subject="Downloading context")
-        beginning = await run_to_end(lambda: _read_at(file, 0, CHUNK_SIZE))
-        is_dockerfile = not is_archive(beginning)
+        is_dockerfile = not await run_to_end(lambda: is_archive(_read_at(file, 0, CHUNK_SIZE)))
         tar = _read_all(file)
         if is_dockerfile:
             if file.tell() > MAX_DOCKERFILE_SIZE:
@@ -87,7 +86,7 @@ async def remote_file(
 ) -> AsyncIterator[RemoteFile]:
     """The file behind a URL of ADD. Raises InvalidParameter, DigestMismatch, LaminaError."""
     expected = Digest.parse(checksum) if checksum else None
-    with tempfile.TemporaryFile(dir=directory) as file:
+    async with unnamed_file(directory) as file:
         headers = await _fetch(url, file, report, action="Downloading")
         if expected is not None:
             await run_to_end(lambda: _verify(file, expected))

@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 from lamina.content.threads import run_to_end
 
@@ -27,6 +27,16 @@ async def scratch_directory(parent: Path) -> AsyncIterator[Path]:
     try:
         # Whoever is cancelled meanwhile never sees the result, but what was made is known.
         yield await run_to_end(lambda: made.enter_context(_made(parent)))
+    finally:
+        await run_to_end(made.close)
+
+
+@asynccontextmanager
+async def unnamed_file(directory: Path) -> AsyncIterator[BinaryIO]:
+    """A temporary file without a name. To close it frees its disk, which takes its time."""
+    made = contextlib.ExitStack()
+    try:
+        yield await run_to_end(lambda: made.enter_context(_unnamed(directory)))
     finally:
         await run_to_end(made.close)
 
@@ -47,6 +57,12 @@ def _sweep(parent: Path) -> None:
                     shutil.rmtree(place)
             finally:
                 os.close(lock)
+
+
+@contextlib.contextmanager
+def _unnamed(directory: Path) -> Iterator[BinaryIO]:
+    with tempfile.TemporaryFile(dir=directory) as file:
+        yield file
 
 
 @contextlib.contextmanager

@@ -59,6 +59,10 @@ class LayerContents:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Free the temporary file, if there is one."""
         self._stack.close()
 
     def pieces(self, entry: IndexEntry) -> Iterator[bytes]:

@@ -1,5 +1,8 @@
 """What a RUN sees: mounts, secrets, agents, networks, scripts."""
 
+import asyncio
+import contextlib
+import os
 from pathlib import Path
 
 import pytest
@@ -112,6 +115,23 @@ async def test_secrets(engine: Engine, tmp_path: Path) -> None:
     assert text.startswith("bytes-r--------    1 0        0")
     assert "of a file-r--r--r--    1 7        0" in text
     assert "[bytes]" in text
+
+
+async def test_a_secret_that_is_waited_for(engine: Engine, tmp_path: Path) -> None:
+    """It may come from a pipe: all else goes on until it does."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    dockerfile = "FROM busybox\nRUN --mount=type=secret,id=a cat /run/secrets/a"
+    build = asyncio.create_task(said(begin(engine, dockerfile, secrets={"a": pipe})))
+    writer = -1
+    while writer < 0:
+        await asyncio.sleep(0)
+        # Not before somebody waits for it.
+        with contextlib.suppress(OSError):
+            writer = os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
+    os.write(writer, b"what was waited for")
+    os.close(writer)
+    assert "what was waited for" in await build
 
 
 async def test_secrets_that_must_be(engine: Engine) -> None:
