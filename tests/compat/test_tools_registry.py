@@ -12,7 +12,7 @@ from tests.real.archives import docker_archive
 from tests.real.docker_cli import DockerCli
 from tests.real.dockerd import Dockerd
 from tests.real.image_files import ImageFiles
-from tests.real.images import busybox_image, small_image, tar_of
+from tests.real.images import another_busybox_rootfs, make_image, small_image, tar_of
 from tests.real.lamina_daemon import LaminaDaemon
 from tests.real.programs import run
 from tests.real.registry import Registry
@@ -26,7 +26,8 @@ Cli = Callable[[str], DockerCli]
 def test_dockerd_and_lamina_by_turns(
     dockerd: Dockerd, lamina_daemon: LaminaDaemon, docker_cli: Cli, registry: Registry
 ) -> None:
-    image = busybox_image()
+    # dockerd remembers in which forms it has pushed and pulled a layer before.
+    image = make_image(another_busybox_rootfs("turns"))
     name = f"{registry.address}/tools/turns:1"
     docker, lamina = docker_cli(dockerd.host), docker_cli(lamina_daemon.host)
     load(lamina_daemon.socket, tar_of(docker_archive((image, [name]))))

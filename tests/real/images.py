@@ -171,6 +171,16 @@ def small_image(seed: str, *, layers: int = 3, label: str = "") -> Image:
 @cache
 def busybox_rootfs() -> bytes:
     """A root filesystem with one static busybox and a link for each of its applets, as a tar."""
+    return layer(*_busybox_files())
+
+
+def another_busybox_rootfs(seed: str) -> bytes:
+    """The same with a file more: a layer that no engine of other tests has seen."""
+    return layer(*_busybox_files(), file("seed", seed))
+
+
+@cache
+def _busybox_files() -> tuple[Entry, ...]:
     program = Path(require("busybox"))
     binary = program.read_bytes()
     # A dynamic one names its loader in its first pages, and finds none in an empty root.
@@ -179,7 +189,7 @@ def busybox_rootfs() -> bytes:
     applets = subprocess.run(
         [program, "--list"], capture_output=True, check=True, text=True
     ).stdout.split()
-    return layer(
+    return (
         directory("bin"),
         file("bin/busybox", binary, 0o755),
         *(symlink(f"bin/{name}", "busybox") for name in sorted(set(applets) - {"busybox"})),
