@@ -6,7 +6,7 @@ import platform as host_platform
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from lamina import __version__
 from lamina.engine.listing import list_images
@@ -30,6 +30,11 @@ from lamina.runtime.workshop import WorkshopFacts
 API_VERSION = "1.44"
 """The newest version of the Engine API that is spoken."""
 MIN_API_VERSION = "1.12"
+
+_NO_NETWORK: Final = (
+    "WARNING: No program for container networks works: containers reach nothing, unless they have"
+    " the network mode host. Install slirp4netns."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +136,7 @@ def system_info(
             "Authorization": None,
             "Log": [],
         },
+        warnings=None if facts.network else [_NO_NETWORK],
         nfd=sum(1 for _ in Path("/proc/self/fd").iterdir()),
         system_time=format_unix(now),
         kernel_version=host.kernel_version,

@@ -204,3 +204,5 @@ async def test_a_network_without_a_way_out_is_told_of(tmp_path: Path) -> None:
         assert "eth0" not in text
         text = await said(begin(engine, "FROM busybox\nRUN --network=none ip link"))
         assert "Warning" not in text
+        (warning,) = (await engine.system_info()).warnings or [""]
+        assert "Install slirp4netns" in warning

@@ -3,7 +3,7 @@
 ::
 
     DIRECTORY                 locked by who changes anything of it, and by a plugin that is at it
-    DIRECTORY/network.json    its subnet
+    DIRECTORY/network.json    its name and its subnet
     DIRECTORY/attached/ID     who is on it, or was when its engine was killed
     DIRECTORY/addresses/      who has which address, as the plugin host-local keeps it
 
@@ -22,6 +22,7 @@ import struct
 import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from hashlib import sha256
 from ipaddress import IPv4Interface, IPv4Network
 from pathlib import Path
@@ -57,6 +58,7 @@ class Bridge:
         self._plugins = plugins
         self._version = ""
         self.name: Final = f"lamina-{sha256(os.fsencode(directory)).hexdigest()[:8]}"
+        """What it is called, unless it was made when the directory was found by another path."""
 
     def check(self) -> None:
         """Tell whether the plugins are of use. Unavailable."""
@@ -122,13 +124,12 @@ class Bridge:
             os.close(lock)
 
     def _attach(self, id: str, namespace: str, lock: int) -> Endpoint:
-        is_new = self._subnet() is None
-        for subnet in self._subnets():
-            config = self._config(subnet)
-            result = self._plugins.add(config, id, namespace, keep=lock)
+        known = self._known()
+        for made in (known,) if known is not None else self._possible():
+            result = self._plugins.add(self._config(made), id, namespace, keep=lock)
             # Who has chosen at the same time, for another root, may have chosen the same.
-            if not is_new or is_free(subnet, host_routes(), but=self.name):
-                let_out(self._plugins.iptables, self.name, str(subnet))
+            if known is not None or is_free(made.subnet, host_routes(), but=made.name):
+                let_out(self._plugins.iptables, made.name, str(made.subnet))
                 return _endpoint(result)
             self._detach(id, namespace, lock)
             self._remove_unused()
@@ -137,54 +138,66 @@ class Bridge:
         raise Unavailable("the host has routes to all networks that a bridge could have")
 
     def _detach(self, id: str, namespace: str, lock: int) -> None:
-        if (subnet := self._subnet()) is not None:
-            self._plugins.delete(self._config(subnet), id, namespace, keep=lock)
+        if (known := self._known()) is not None:
+            self._plugins.delete(self._config(known), id, namespace, keep=lock)
         (self._marks / id).unlink(missing_ok=True)
 
-    def _subnets(self) -> Iterator[IPv4Network]:
-        """The bridge's subnet, or those that it could have, each recorded before it is used."""
-        if (subnet := self._subnet()) is not None:
-            yield subnet
-            return
+    def _possible(self) -> "Iterator[_Made]":
+        """What the bridge could be, each recorded before it is used."""
         servers = name_servers(host_resolver())
-        for candidate in free_subnets(self.name, host_routes(), servers):
-            made = self._settings.with_suffix(".new")
-            made.write_text(json.dumps({"subnet": str(candidate)}))
-            made.rename(self._settings)
-            yield candidate
+        for subnet in free_subnets(self.name, host_routes(), servers):
+            made = _Made(self.name, subnet)
+            new = self._settings.with_suffix(".new")
+            new.write_text(json.dumps({"bridge": made.name, "subnet": str(subnet)}))
+            new.rename(self._settings)
+            yield made
 
-    def _subnet(self) -> IPv4Network | None:
-        try:
-            return IPv4Network(json.loads(self._settings.read_bytes())["subnet"])
-        except FileNotFoundError:
-            return None
+    def _known(self) -> "_Made | None":
+        """What the bridge is, if there is one.
+
+        The record may be broken after a power failure, which has taken the bridge as well.
+        """
+        with suppress(FileNotFoundError, ValueError, TypeError, KeyError):
+            record = json.loads(self._settings.read_bytes())
+            return _Made(str(record["bridge"]), IPv4Network(record["subnet"]))
+        return None
 
     def _remove_unused(self) -> None:
         """Remove the bridge, and all that is kept of it, if nobody is on it."""
         if self._marks.is_dir() and any(self._marks.iterdir()):
             return
-        if (subnet := self._subnet()) is not None:
-            let_out_no_more(self._plugins.iptables, self.name, str(subnet))
-            _remove_bridge(self.name)
-            self._settings.unlink()
-        for name in ("attached", "addresses"):
-            shutil.rmtree(self._directory / name, ignore_errors=True)
+        if (known := self._known()) is not None:
+            let_out_no_more(self._plugins.iptables, known.name, str(known.subnet))
+            _remove_bridge(known.name)
+        for path in self._directory.iterdir():
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
 
-    def _config(self, subnet: IPv4Network) -> dict[str, Any]:
+    def _config(self, made: "_Made") -> dict[str, Any]:
         self.check()
         return {
             "cniVersion": self._version,
-            "name": self.name,
+            "name": made.name,
             "type": "bridge",
-            "bridge": self.name,
+            "bridge": made.name,
             "isDefaultGateway": True,
             "mtu": _mtu(),
             "ipam": {
                 "type": "host-local",
                 "dataDir": str(self._directory / "addresses"),
-                "ranges": [[{"subnet": str(subnet)}]],
+                "ranges": [[{"subnet": str(made.subnet)}]],
             },
         }
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """A bridge that was made, or is to be."""
+
+    name: str
+    subnet: IPv4Network
 
 
 def _is_locked(descriptor: int) -> bool:

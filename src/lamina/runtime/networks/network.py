@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-__all__ = ["DEVICE", "Endpoint", "Network", "Way"]
+__all__ = ["BEHIND_A_PROGRAM", "DEVICE", "Endpoint", "Network", "Way"]
 
 DEVICE: Final = "eth0"
 """What the network's device is called inside."""
@@ -21,6 +21,12 @@ class Endpoint:
     """Empty if it is not known."""
     resolver: str = ""
     """The name server that the network has of its own; empty: the host's are used."""
+
+
+BEHIND_A_PROGRAM: Final = Endpoint(
+    address="10.0.2.100", prefix=24, gateway="10.0.2.2", resolver="10.0.2.3"
+)
+"""In a network that a program alone forwards for: all have these, as none sees another."""
 
 
 class Network(Protocol):

@@ -14,14 +14,10 @@ from typing import Final
 
 from lamina.errors import Unavailable
 from lamina.runtime.networks.namespaces import Namespace, Surroundings
-from lamina.runtime.networks.network import DEVICE, Endpoint
+from lamina.runtime.networks.network import BEHIND_A_PROGRAM, DEVICE
 
 __all__ = ["PastaWay"]
 
-_ENDPOINT: Final = Endpoint(
-    address="10.0.2.100", prefix=24, gateway="10.0.2.2", resolver="10.0.2.3"
-)
-"""Each of its networks has these; the name server asks that of the host."""
 _OPTIONS: Final = (
     "--foreground",
     "--quiet",
@@ -30,10 +26,10 @@ _OPTIONS: Final = (
     "--ipv4-only",
     "--config-net",
     f"--ns-ifname={DEVICE}",
-    f"--address={_ENDPOINT.address}",
-    f"--netmask={_ENDPOINT.prefix}",
-    f"--gateway={_ENDPOINT.gateway}",
-    f"--dns-forward={_ENDPOINT.resolver}",
+    f"--address={BEHIND_A_PROGRAM.address}",
+    f"--netmask={BEHIND_A_PROGRAM.prefix}",
+    f"--gateway={BEHIND_A_PROGRAM.gateway}",
+    f"--dns-forward={BEHIND_A_PROGRAM.resolver}",
     # No ports lead in, and none to the host's loopback.
     *("--tcp-ports=none", "--udp-ports=none", "--tcp-ns=none", "--udp-ns=none"),
 )
@@ -94,7 +90,7 @@ class PastaWay:
 class PastaNetwork:
     """A network namespace, and the pasta that connects it."""
 
-    endpoint = _ENDPOINT
+    endpoint = BEHIND_A_PROGRAM
 
     def __init__(self, namespace: Namespace) -> None:
         self._namespace = namespace
@@ -170,7 +166,7 @@ class PastaNetwork:
         server = await asyncio.start_server(answer, "127.0.0.1", 0)
         async with server:
             port = str(server.sockets[0].getsockname()[1])
-            probe = [sys.executable, "-S", "-c", _PROBE, _ENDPOINT.gateway, port, word]
+            probe = [sys.executable, "-S", "-c", _PROBE, BEHIND_A_PROGRAM.gateway, port, word]
             process = await asyncio.create_subprocess_exec(
                 *surroundings.command(["nsenter", f"--net={self.path}", "--", *probe]),
                 stdin=asyncio.subprocess.DEVNULL,

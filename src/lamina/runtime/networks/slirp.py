@@ -10,14 +10,10 @@ from typing import Final
 
 from lamina.errors import Unavailable
 from lamina.runtime.networks.namespaces import Namespace, Surroundings
-from lamina.runtime.networks.network import DEVICE, Endpoint
+from lamina.runtime.networks.network import BEHIND_A_PROGRAM, DEVICE
 
 __all__ = ["SlirpWay"]
 
-_ENDPOINT: Final = Endpoint(
-    address="10.0.2.100", prefix=24, gateway="10.0.2.2", resolver="10.0.2.3"
-)
-"""Each of its networks has these; the name server asks those of the host."""
 _READY_SECONDS: Final = 10
 _TUN: Final = "/dev/net/tun"
 
@@ -58,7 +54,7 @@ _OPTIONS: Final = ("--configure", "--mtu=65520", "--disable-host-loopback", "--n
 class SlirpNetwork:
     """A network namespace, and what forwards for it."""
 
-    endpoint = _ENDPOINT
+    endpoint = BEHIND_A_PROGRAM
 
     def __init__(self, namespace: Namespace) -> None:
         self._namespace = namespace

@@ -148,3 +148,33 @@ def test_what_cannot_be_taken_off_is_when_it_is_swept(
     assert place.rules() == []
     assert names(tmp_path / "bridge") == []
     assert bridge.name not in place.links() - before
+
+
+@pytest.mark.parametrize("broken", [False, True])
+def test_a_host_that_was_started_again_has_nothing(
+    place: Island, plugins: Plugins, tmp_path: Path, *, broken: bool
+) -> None:
+    bridge = Bridge(tmp_path / "bridge", plugins)
+    with namespaces(1) as (one,):
+        place.on_host(lambda: bridge.attach("dead-1", one))
+    if broken:
+        (tmp_path / "bridge/network.json").write_bytes(b"")
+    with island() as after:
+        before = after.links()
+        after.on_host(lambda: bridge.sweep(lambda: ()))
+        assert (after.links(), after.rules(), names(tmp_path / "bridge")) == (before, [], [])
+        with namespaces(1) as (one,):
+            assert after.on_host(lambda: bridge.attach("me-1", one)).address
+
+
+def test_it_is_the_same_by_whatever_path(place: Island, plugins: Plugins, tmp_path: Path) -> None:
+    before = place.links()
+    (tmp_path / "other").symlink_to("bridge")
+    here, there = (Bridge(tmp_path / name, plugins) for name in ("bridge", "other"))
+    with namespaces(2) as (one, other):
+        first = place.on_host(lambda: here.attach("me-1", one))
+        second = place.on_host(lambda: there.attach("you-1", other))
+        assert first.gateway == second.gateway
+        place.on_host(lambda: here.detach("me-1", one))
+        place.on_host(lambda: there.detach("you-1", other))
+    assert (place.links(), place.rules(), names(tmp_path / "bridge")) == (before, [], [])
