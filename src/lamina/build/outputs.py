@@ -73,11 +73,11 @@ def _check_attributes(output: ImageBuildOutput) -> None:
     attrs = output.attrs or {}
     if unknown := sorted(attrs.keys() - known):
         raise InvalidParameter(f"unknown attribute of output {output.type}: {unknown[0]}")
-    if attrs.get("push", "false").lower() not in {"false", "0"}:
+    if attrs.get("push", "false").lower() not in {"false", "f", "0"}:
         raise InvalidParameter(
             f"output {output.type}: push is not supported: push the image when it is built"
         )
-    if attrs.get("tar", "true").lower() not in {"true", "1"}:
+    if attrs.get("tar", "true").lower() not in {"true", "t", "1"}:
         raise InvalidParameter(f"output {output.type}: a layout in a directory is not supported")
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from lamina.build.outputs import WRITTEN, check_outputs
 from lamina.build.scratch import scratch_directory
 from lamina.engine import Engine
+from lamina.errors import EngineError
 from lamina.image_api import ImageApi
 from lamina.models import ImageBuildOutput
 from lamina.progress import Report
@@ -40,7 +41,7 @@ async def write_outputs(
     names: Sequence[str],
     report: Report,
 ) -> None:
-    """Write an image of `api`; in archives it has `names`. Raises OSError."""
+    """Write an image of `api`; in archives it has `names`. Raises OSError, EngineError."""
     if not outputs:
         return
     async with (
@@ -48,7 +49,9 @@ async def write_outputs(
         Engine.open(directory) as engine,
     ):
         async with api.image_get(image_id) as archive:
-            # An engine may have another ID for the image than ours.
-            [loaded] = await engine.image_load(archive, quiet=True)
-        async for event in engine.image_export(loaded, outputs=outputs, names=names):
+            loaded = await engine.image_load(archive, quiet=True)
+        if not loaded:
+            raise EngineError("the engine gave no image")
+        # By a name of the archive, or its ID here: there it may have another.
+        async for event in engine.image_export(loaded[0], outputs=outputs, names=names):
             await report(event)
