@@ -117,6 +117,8 @@ def test_builds(both: tuple[Client, Client], tmp_path: Path) -> None:
                 cache_from=["busybox:1"],
                 platform=str(host()),
                 use_config_proxy=False,
+                isolation="default",
+                timeout=100,
             ),
             built(
                 client,
@@ -179,6 +181,35 @@ def test_builds_on_a_base_behind_a_login(
 
     told = agree(both, scenario)
     assert any("Successfully built" in line for line in told[1])
+
+
+def test_the_objects_around_it(both: tuple[Client, Client], registry: Registry) -> None:
+    """`DockerClient.images`, which most programs use."""
+    name = f"{registry.address}/docker-py/objects"
+    dockerfile = b"FROM busybox:1\nLABEL a=b\n"
+
+    def scenario(client: Client) -> object:
+        whole: Any = docker.DockerClient(base_url="tcp://localhost:1", version="1.41")
+        whole.api = client
+        images = whole.images
+        image, log = images.build(fileobj=io.BytesIO(dockerfile), tag=f"{name}:1", rm=True)
+        assert image.tag(name, "2")
+        told = [line for line in log if "stream" in line]
+        pushed = images.push(name, tag="1"), images.push(name, tag="2")
+        assert all("digest: sha256:" in text for text in pushed)
+        data = images.get_registry_data(f"{name}:1")
+        images.remove(f"{name}:1")
+        images.remove(f"{name}:2")
+        pulled = images.pull(name, all_tags=True)
+        one = images.pull(name, tag="2", platform=str(host()))
+        assert data.pull().id == one.id
+        history = [item["CreatedBy"] for item in one.history()]
+        tags = sorted(tag for found in pulled for tag in found.tags)
+        pruned = images.prune(filters={"dangling": True})["ImagesDeleted"]
+        one.remove(force=True)
+        return len(told), tags, one.labels, history, data.attrs["Platforms"], pruned
+
+    agree(both, scenario)
 
 
 @gives("build_prune", "keep_storage", "all", "filters")

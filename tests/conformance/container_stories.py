@@ -32,6 +32,10 @@ def created(body: object, query: str = "") -> Ask:
     return Ask("POST", f"/containers/create{query}", json.dumps(body).encode(), JSON)
 
 
+def update(name: str, **resources: object) -> Ask:
+    return Ask("POST", f"/containers/{name}/update", json.dumps(resources).encode(), JSON)
+
+
 def post(name: str, verb: str, /, **query: object) -> Ask:
     return Ask("POST", f"/containers/{name}/{verb}{q(**query) if query else ''}")
 
@@ -379,6 +383,58 @@ STORIES: dict[str, Story] = {
         post("aa", "stop", t="x"),
         post("aa", "restart", t="x"),
         listed(limit="x"),
+    ],
+    "update": [
+        create("aa", *FOREVER),
+        create("bb", *FOREVER, host={"Memory": 64 << 20}),
+        post("aa", "start"),
+        update("aa", Memory=64 << 20),
+        update("aa", Memory=64 << 20, MemorySwap=128 << 20),
+        update("bb", Memory=100 << 20),
+        update("bb", Memory=200 << 20),
+        update("bb", Memory=1),
+        update("bb", MemoryReservation=1),
+        update("bb", CpuShares=512, CpusetCpus="0"),
+        update("bb", CpuPeriod=100),
+        update("bb", CpuQuota=100),
+        update("bb", NanoCpus=1_000_000_000, CpuQuota=5000),
+        update("bb", NanoCpus=1_000_000_000, CpuPeriod=5000),
+        update("bb", NanoCpus=10**15),
+        update("bb", NanoCpus=-1),
+        update("bb", NanoCpus=10**9),
+        update("bb", RestartPolicy={"Name": "on-failure", "MaximumRetryCount": 3}),
+        update("bb", RestartPolicy={"Name": "nonsense"}),
+        update("bb"),
+        update("none", Memory=64 << 20),
+        get("bb", "json"),
+    ],
+    "resources": [
+        *(
+            create("aa", host=resources)
+            for resources in (
+                {"Memory": -1},
+                {"MemoryReservation": 1},
+                {"MemorySwap": 5},
+                {"MemorySwappiness": 101},
+                {"CpuPeriod": 100},
+                {"CpuPeriod": -5},
+                {"CpuQuota": 100},
+                {"CpusetCpus": "99"},
+                {"CpusetCpus": "x"},
+                {"CpusetMems": "9"},
+                {"CpusetMems": "0,"},
+                {"NanoCpus": -1},
+                {"OomScoreAdj": 2000},
+            )
+        ),
+        listed(all=1),
+    ],
+    "networks": [
+        Ask("GET", "/networks/none"),
+        Ask("GET", "/networks/nothing"),
+        Ask("DELETE", "/networks/none"),
+        Ask("DELETE", "/networks/nothing"),
+        Ask("POST", "/networks/prune"),
     ],
     "volumes": [
         create("aa", *SHELL, "echo x > /data/file", Volumes={"/data": {}}),

@@ -8,6 +8,7 @@ import msgspec
 from lamina.containers.containers import Containers
 from lamina.containers.happenings import container_event
 from lamina.containers.names import check_name
+from lamina.containers.resources import check_update
 from lamina.containers.sandboxing import container_limits
 from lamina.containers.settings import check_host
 from lamina.containers.stored import settings_of, with_settings
@@ -73,7 +74,7 @@ async def update_container(containers: Containers, name: str, resources: HostCon
             value = getattr(resources, field)
             if value and value != RestartPolicy():
                 changes[field] = value
-        _check_memory(container.id, settings.host_config, resources)
+        check_update(container.id, settings.host_config, resources)
         host = msgspec.structs.replace(settings.host_config, **changes)
         check_host(host)
         limits = container_limits(host)
@@ -82,10 +83,3 @@ async def update_container(containers: Containers, name: str, resources: HostCon
         settings = msgspec.structs.replace(settings, host_config=host)
         await containers.put(with_settings(container, settings), "update")
     return []
-
-
-def _check_memory(id: str, now: HostConfig, wanted: HostConfig) -> None:
-    if wanted.memory and wanted.memory > now.memory_swap and not wanted.memory_swap:
-        problem = "Memory limit should be smaller than already set memoryswap limit"
-        advice = "update the memoryswap at the same time"
-        raise Conflict(f"Cannot update container {id}: {problem}, {advice}")

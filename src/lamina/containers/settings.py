@@ -1,6 +1,5 @@
 """How a container was asked for, complete: with what the image says and what Docker assumes."""
 
-import os
 import posixpath
 from collections.abc import Iterable
 from typing import Final
@@ -8,6 +7,7 @@ from typing import Final
 import msgspec
 
 from lamina.containers.log_options import LogOptions
+from lamina.containers.resources import check_resources
 from lamina.dockerfile.signals import parse_signal
 from lamina.errors import Conflict, InvalidParameter, NotFound, NotImplementedHere
 from lamina.models import HostConfig, LogConfig, MountPoint
@@ -29,8 +29,6 @@ __all__ = [
 ]
 
 LOG_DRIVERS: Final = ("json-file", "none")
-_MIN_MEMORY: Final = 6 << 20
-_MAX_OOM_SCORE: Final = 1000
 _GO_TRUTH: Final = {
     **dict.fromkeys(("1", "t", "T", "true", "TRUE", "True"), True),
     **dict.fromkeys(("0", "f", "F", "false", "FALSE", "False"), False),
@@ -166,7 +164,7 @@ def _paths(given: tuple[str, ...] | None, usual: Iterable[str]) -> tuple[str, ..
 
 def check_host(host: HostConfig) -> None:
     """Refuse what dockerd refuses, and what is not there."""
-    _check_resources(host)
+    check_resources(host)
     _check_policy(host)
     security_options(host)
     if (driver := host.log_config.type or "json-file") not in LOG_DRIVERS:
@@ -203,46 +201,6 @@ def security_options(host: HostConfig) -> dict[str, str]:
             raise InvalidParameter(f'invalid --security-opt 2: "{text}"')
         found[name] = value
     return found
-
-
-def _check_resources(host: HostConfig) -> None:
-    memory, swap = host.memory, host.memory_swap
-    if abs(host.oom_score_adj) > _MAX_OOM_SCORE:
-        raise InvalidParameter(
-            f"Invalid value {host.oom_score_adj}, range for oom score adj is [-1000, 1000]"
-        )
-    if host.shm_size < 0:
-        raise InvalidParameter("SHM size can not be less than 0")
-    if 0 < memory < _MIN_MEMORY:
-        raise InvalidParameter("Minimum memory limit allowed is 6MB")
-    if swap > 0 and not memory:
-        raise InvalidParameter(
-            "You should always set the Memory limit when using Memoryswap limit, see usage"
-        )
-    if 0 < swap < memory:
-        raise InvalidParameter(
-            "Minimum memoryswap limit should be larger than memory limit, see usage"
-        )
-    if memory and host.memory_reservation > memory:
-        raise InvalidParameter(
-            "Minimum memory limit can not be less than memory reservation limit, see usage"
-        )
-    _check_nano_cpus(host)
-
-
-def _check_nano_cpus(host: HostConfig) -> None:
-    if not host.nano_cpus:
-        return
-    for value, what in ((host.cpu_period, "Period"), (host.cpu_quota, "Quota")):
-        if value:
-            raise InvalidParameter(
-                f"Conflicting options: Nano CPUs and CPU {what} cannot both be set"
-            )
-    count = len(os.sched_getaffinity(0))
-    if not 0 < host.nano_cpus <= count * 1_000_000_000:
-        raise InvalidParameter(
-            f"Range of CPUs is from 0.01 to {count}.00, as there are only {count} CPUs available"
-        )
 
 
 def _check_policy(host: HostConfig) -> None:

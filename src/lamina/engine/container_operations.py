@@ -179,7 +179,7 @@ class ContainerOperations:
     async def container_update(self, id: str, resources: HostConfig) -> ContainerUpdateResponse:
         """Change limits and the restart policy."""
         warnings = await self._finish(update_container(self._containers, id, resources))
-        return ContainerUpdateResponse(warnings=warnings)
+        return ContainerUpdateResponse(warnings=warnings or None)
 
     # What there is.
 

@@ -88,10 +88,7 @@ def test_no_command() -> None:
     ("host", "words"),
     [
         ({"memory_swap": 1 << 30}, "always set the Memory limit"),
-        ({"memory": 8 << 20, "memory_swap": 7 << 20}, "should be larger than memory limit"),
-        ({"memory": 8 << 20, "memory_reservation": 9 << 20}, "memory reservation limit"),
         ({"shm_size": -1}, "SHM size can not be less than 0"),
-        ({"nano_cpus": 1, "cpu_quota": 1}, "Nano CPUs and CPU"),
         ({"restart_policy": RestartPolicy(name="maybe")}, "invalid restart policy 'maybe'"),
         ({"restart_policy": RestartPolicy(name="no", maximum_retry_count=1)}, "on-failure"),
         ({"log_config": LogConfig(type="syslog")}, "no log driver named 'syslog'"),
