@@ -7,6 +7,7 @@ import msgspec
 from lamina.api.download import send_stream
 from lamina.api.exchange import Exchange
 from lamina.api.json_body import read_fields
+from lamina.api.json_text import encode_json
 from lamina.api.router import PageNotFound, Route
 from lamina.container_api import ContainerApi
 from lamina.errors import InvalidParameter
@@ -86,5 +87,5 @@ def _path(exchange: Exchange) -> str:
 
 
 def _stat_header(stat: PathStat) -> str:
-    encoded = base64.b64encode(msgspec.json.encode(stat)).decode()
+    encoded = base64.b64encode(encode_json(stat)).decode()
     return f"X-Docker-Container-Path-Stat: {encoded}\r\n"

@@ -9,10 +9,9 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-import msgspec
-
 from lamina.api.heads import Told
 from lamina.api.hijack import RawConnection
+from lamina.api.json_text import encode_json
 from lamina.api.query import Query
 from lamina.api.versions import NEWEST
 from lamina.errors import InvalidParameter
@@ -28,13 +27,10 @@ if TYPE_CHECKING:
 JSON = "application/json"
 PLAIN = "text/plain; charset=utf-8"
 
-_encode = msgspec.json.Encoder(order="deterministic").encode
-_encode_error = msgspec.json.Encoder().encode
-
 
 def encode_value(value: object) -> bytes:
     """A value as JSON with a line end, as Go's encoder writes it."""
-    return _encode(value) + b"\n"
+    return encode_json(value) + b"\n"
 
 
 class Exchange:
@@ -199,8 +195,7 @@ class Exchange:
             body = f"{message}\n".encode(errors="replace")
             self.reply(status, body, PLAIN, "X-Content-Type-Options: nosniff\r\n", told)
         else:
-            text = message.encode(errors="replace").decode()
-            self.reply(status, _encode_error({"message": text}) + b"\n", told=told)
+            self.reply(status, encode_value({"message": message}), told=told)
 
     def begin(self, content_type: str, *, size: int | None = None, headers: str = "") -> None:
         """Start a reply with status 200 and a body that `write` sends, of `size` bytes if known.

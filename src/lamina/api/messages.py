@@ -15,6 +15,7 @@ from typing import Any, assert_never
 
 import msgspec
 
+from lamina.api.json_text import encode_in_order
 from lamina.errors import CommandFailed, EngineError
 from lamina.progress import (
     Aux,
@@ -76,7 +77,6 @@ class _WarningAux(msgspec.Struct):
     warning: _Warning = msgspec.field(name="BuildWarning")
 
 
-_encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(_Message, strict=False).decode
 
 
@@ -103,13 +103,13 @@ def encode(event: Event) -> bytes:
             message = _Message(aux=_warning_aux(event))
         case _:
             assert_never(event)
-    return _encode(message) + b"\r\n"
+    return encode_in_order(message) + b"\r\n"
 
 
 def encode_error(text: str, *, code: int = 0) -> bytes:
     """The last message of a stream that fails; `code` is a command's exit status."""
     message = _Message(error_detail=_ErrorDetail(code, text), error=text)
-    return _encode(message) + b"\r\n"
+    return encode_in_order(message) + b"\r\n"
 
 
 def decode(line: bytes) -> Event | None:

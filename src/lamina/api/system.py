@@ -6,7 +6,7 @@ import contextlib
 import msgspec
 
 from lamina.api.endless import until_stopped
-from lamina.api.exchange import JSON, PLAIN, Exchange
+from lamina.api.exchange import JSON, PLAIN, Exchange, encode_value
 from lamina.api.router import Route
 from lamina.api.versions import NEWEST, OLDEST, shape_data_usage
 from lamina.models import VersionComponent
@@ -14,8 +14,6 @@ from lamina.system_api import SystemApi
 
 _QUIET_START = 0.05
 """Seconds for which ``/events`` waits for an error that could be a status, before it says 200."""
-
-_encode = msgspec.json.Encoder(order="deterministic").encode
 
 
 class SystemHandlers:
@@ -98,7 +96,7 @@ class SystemHandlers:
                     if not exchange.begun:
                         exchange.begin(JSON)
                     if message is not None:
-                        await exchange.write(_encode(message) + b"\n")
+                        await exchange.write(encode_value(message))
             if not exchange.begun:
                 exchange.begin(JSON)
         finally:
