@@ -5,7 +5,7 @@ from typing import Any, Final
 import msgspec
 
 from lamina.api.exchange import Exchange
-from lamina.api.json_body import ANY, fields_of, read_fields, read_json, with_field_names
+from lamina.api.json_body import fields_of, read_fields, read_json, with_field_names
 from lamina.api.versions import ApiVersion
 from lamina.errors import InvalidParameter
 from lamina.models import ExecConfig, HostConfig, NetworkingConfig
@@ -68,7 +68,7 @@ async def read_exec(exchange: Exchange) -> ExecConfig:
 
 async def _read(exchange: Exchange) -> object:
     """The body, with a list for each command that is a string."""
-    value = await read_json(exchange, ANY)
+    value = await read_json(exchange)
     if isinstance(value, dict):
         value = with_field_names(value, CreateBody)
         for name in _WORDS:

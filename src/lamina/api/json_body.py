@@ -15,13 +15,12 @@ MAX_BODY = 1 << 20
 
 _JSON = "application/json"
 
-ANY = msgspec.json.Decoder()
-"""Any JSON value."""
+_decode = msgspec.json.Decoder().decode
 
 
 async def read_fields(exchange: Exchange, kind: type[T]) -> T | None:
     """The body as a `kind`; None if there is no body. Raises InvalidParameter as `read_json`."""
-    value = await read_json(exchange, ANY)
+    value = await read_json(exchange)
     return None if value is None else fields_of(value, kind)
 
 
@@ -85,7 +84,7 @@ def _item_of(kind: Any) -> tuple[Any, Any]:  # noqa: ANN401
     return None, None
 
 
-async def read_json(exchange: Exchange, decoder: msgspec.json.Decoder[T]) -> T | None:
+async def read_json(exchange: Exchange) -> object:
     """The body's one JSON value; None if there is no body.
 
     Raises InvalidParameter: another Content-Type, more than one value, too long.
@@ -104,17 +103,17 @@ async def read_json(exchange: Exchange, decoder: msgspec.json.Decoder[T]) -> T |
     if kind != _JSON:
         raise InvalidParameter(f"unsupported Content-Type header ({given}): must be '{_JSON}'")
     try:
-        return decode(bytes(body), decoder)
+        return decode_json(bytes(body))
     except (msgspec.DecodeError, RecursionError) as error:
         raise InvalidParameter(f"invalid JSON: {error}") from error
 
 
-def decode(text: bytes, decoder: msgspec.json.Decoder[T]) -> T:
+def decode_json(text: bytes) -> object:
     """What the JSON `text` says. Raises msgspec.DecodeError, RecursionError.
 
     As for Go's decoder, bytes that are no UTF-8 are no error: U+FFFD stands for them.
     """
     try:
-        return decoder.decode(text)
+        return _decode(text)
     except UnicodeDecodeError:
-        return decoder.decode(text.decode(errors="replace"))
+        return _decode(text.decode(errors="replace"))

@@ -5,7 +5,7 @@ import logging
 import msgspec
 
 from lamina.api.exchange import Exchange
-from lamina.api.json_body import decode, read_json
+from lamina.api.json_body import decode_json, fields_of, read_fields
 from lamina.api.progress_stream import send_progress
 from lamina.api.query import Query
 from lamina.api.registry_headers import meta_headers, registry_auth
@@ -22,16 +22,17 @@ _MAX_AUTH = 1 << 20
 class _Auth(msgspec.Struct):
     """The body of ``POST /auth``; unknown members are of no interest."""
 
-    username: str | None = ""
-    password: str | None = ""
-    auth: str | None = ""
-    email: str | None = ""
-    serveraddress: str | None = ""
-    identitytoken: str | None = ""
-    registrytoken: str | None = ""
+    username: str = ""
+    password: str = ""
+    auth: str = ""
+    email: str = ""
+    serveraddress: str = ""
+    identitytoken: str = ""
+    registrytoken: str = ""
 
-
-_auth_decoder = msgspec.json.Decoder(_Auth)
+    def given(self) -> dict[str, str]:
+        """The members that say something."""
+        return {name: value for name, value in msgspec.structs.asdict(self).items() if value}
 
 
 class RegistryHandlers:
@@ -75,9 +76,8 @@ class RegistryHandlers:
 
     async def auth(self, exchange: Exchange) -> None:
         """``POST /auth``."""
-        given = await read_json(exchange, _auth_decoder)
-        fields = msgspec.to_builtins(given or _Auth())
-        exchange.reply_value(await self._system.system_auth({k: v for k, v in fields.items() if v}))
+        auth = await read_fields(exchange, _Auth) or _Auth()
+        exchange.reply_value(await self._system.system_auth(auth.given()))
 
     async def distribution(self, exchange: Exchange) -> None:
         """``GET /distribution/{name}/json``."""
@@ -95,10 +95,9 @@ async def _auth_of_old(exchange: Exchange) -> dict[str, str]:
         if len(body) > _MAX_AUTH:
             return {}
     try:
-        fields = msgspec.to_builtins(decode(bytes(body), _auth_decoder))
-    except (msgspec.DecodeError, RecursionError):
+        return fields_of(decode_json(bytes(body)), _Auth).given()
+    except (msgspec.DecodeError, RecursionError, InvalidParameter):
         return {}
-    return {name: value for name, value in fields.items() if value}
 
 
 def _limit(query: Query) -> int:

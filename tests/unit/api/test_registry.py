@@ -26,6 +26,17 @@ async def test_credentials_in_the_body_of_a_push(served: Served, wire: Wire) -> 
     assert served.engine.calls == [("image_push", ("x", "", auth, {}))]
 
 
+async def test_names_in_any_case_and_nulls(served: Served, wire: Wire) -> None:
+    body, kind = (
+        b'{"UserName":"me","Password":"secret","email":null}',
+        "Content-Type: application/json",
+    )
+    for path in ("/auth", "/images/x/push"):
+        assert (await wire.ask("POST", path, kind, body=body)).status == 200
+    auth = {"username": "me", "password": "secret"}
+    assert served.engine.calls == [("system_auth", auth), ("image_push", ("x", "", auth, {}))]
+
+
 # As Go's decoder has it; a dockerd goes on with what it has understood.
 async def test_json_that_is_no_utf8(served: Served, wire: Wire) -> None:
     body, kind = b'{"username":"m\xff","password":"secret"}', "Content-Type: application/json"
