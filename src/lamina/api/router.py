@@ -26,11 +26,15 @@ class PageNotFound(NotFound):
 Handler = Callable[[Exchange], Awaitable[None]]
 
 _NAME = "{name}"
+_ANYWHERE = "*"
 _VERSION = re.compile(r"[0-9.]{1,32}")
 
 
 class Route(NamedTuple):
-    """A method and a path such as ``/images/{name}/json``, served since an API version."""
+    """A method and a path such as ``/images/{name}/json``, served since an API version.
+
+    The path ``*`` is every one that has no other route.
+    """
 
     method: str
     path: str
@@ -44,9 +48,12 @@ class Router:
     def __init__(self, routes: list[Route]) -> None:
         self._exact: dict[tuple[str, str], Route] = {}
         self._greedy: dict[tuple[str, str, str], Route] = {}
+        self._anywhere: dict[str, Route] = {}
         for route in routes:
             prefix, is_greedy, suffix = route.path.partition(_NAME)
-            if is_greedy:
+            if route.path == _ANYWHERE:
+                self._anywhere[route.method] = route
+            elif is_greedy:
                 self._greedy[route.method, prefix, suffix] = route
             else:
                 self._exact[route.method, route.path] = route
@@ -62,7 +69,11 @@ class Router:
             if end > 0 and _VERSION.fullmatch(path, 2, end):
                 asked, path = path[2:end], path[end:]
                 exchange.path = path
-        route = self._exact.get((exchange.method, path)) or self._find_greedy(exchange, path)
+        route = (
+            self._exact.get((exchange.method, path))
+            or self._find_greedy(exchange, path)
+            or self._anywhere.get(exchange.method)
+        )
         if route is None:
             raise PageNotFound
         if asked:

@@ -1,4 +1,4 @@
-"""``/_ping``, ``/version``, ``/info``, ``/system/df`` and ``/events``."""
+"""``/_ping``, ``/version``, ``/info``, ``/system/df`` and ``/events``; OPTIONS of anything."""
 
 import asyncio
 import contextlib
@@ -40,6 +40,7 @@ class SystemHandlers:
             Route("GET", "/info", self.info),
             Route("GET", "/system/df", self.data_usage),
             Route("GET", "/events", self.events),
+            Route("OPTIONS", "*", self.options),
         ]
 
     async def ping(self, exchange: Exchange) -> None:
@@ -52,6 +53,10 @@ class SystemHandlers:
             "Pragma: no-cache\r\nSwarm: inactive\r\n"
         )
         exchange.reply(200, body, PLAIN, headers)
+
+    async def options(self, exchange: Exchange) -> None:
+        """``OPTIONS`` of any path: that there is a server."""
+        exchange.reply(200, content_type="")
 
     async def version(self, exchange: Exchange) -> None:
         """``GET /version``. The API's versions are this server's to say."""

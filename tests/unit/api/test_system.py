@@ -1,3 +1,5 @@
+import pytest
+
 from tests.unit.api.conftest import Served
 from tests.unit.api.test_archives import eventually
 from tests.unit.api.wire import Wire, connect
@@ -26,6 +28,14 @@ async def test_ping_by_head(wire: Wire) -> None:
     assert (reply.status, reply.headers["content-length"]) == (200, "0")
     # Nothing follows the head: the next reply begins at once.
     assert (await wire.ask("GET", "/_ping")).body == b"OK"
+
+
+@pytest.mark.parametrize("path", ["/v1.41/images/json", "/x/y", "/_ping", "/", "*"])
+async def test_options_of_anything(wire: Wire, path: str) -> None:
+    reply = await wire.ask("OPTIONS", path)
+    assert (reply.status, reply.headers["content-length"]) == (200, "0")
+    assert "content-type" not in reply.headers
+    assert (await wire.ask("OPTIONS", "/v9.9/images/json")).status == 400
 
 
 async def test_version_tells_the_servers_api(wire: Wire) -> None:
