@@ -7,6 +7,7 @@ cancelled.
 
 import asyncio
 import contextlib
+import ipaddress
 import logging
 import socket
 import ssl
@@ -43,8 +44,6 @@ _SWEEP = 5.0
 """Seconds between two looks for connections whose request does not come."""
 
 _BACKLOG = 1024
-
-_LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
 
 
 class EngineApi(ImageApi, SystemApi, ContainerApi, Protocol):
@@ -182,6 +181,16 @@ class Server:
                 connection.close_if_late(loop.time())
 
 
+def _is_local(name: str) -> bool:
+    """Whether a name in ``Host`` is one of this machine that nobody else can make point here."""
+    if name == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(name.removeprefix("[").removesuffix("]")).is_loopback
+    except ValueError:
+        return False
+
+
 def _refuse_browsers(exchange: Exchange) -> None:
     """Refuse what a web page may have sent to a port without TLS: it could become root by it.
 
@@ -191,5 +200,5 @@ def _refuse_browsers(exchange: Exchange) -> None:
     host = exchange.headers.get("Host", "").lower()
     name = host if host.endswith("]") else host.rpartition(":")[0] or host
     origin = exchange.headers.get("Origin", "").lower()
-    if name not in _LOCAL_NAMES or (origin and origin != f"http://{host}"):
+    if not _is_local(name) or (origin and origin != f"http://{host}"):
         raise Forbidden("requests of web pages are not served here")

@@ -118,7 +118,10 @@ async def guarded(socket_directory: Path) -> AsyncIterator[Wire]:
     await server.stop(timeout=5)
 
 
-@pytest.mark.parametrize("host", ["localhost:2375", "127.0.0.1:2375", "[::1]:2375", "localhost"])
+@pytest.mark.parametrize(
+    "host",
+    ["localhost:2375", "127.0.0.1:2375", "127.0.0.2:2375", "[::1]:2375", "localhost", "[::1]"],
+)
 async def test_local_clients_are_served_on_a_guarded_port(guarded: Wire, host: str) -> None:
     await guarded.send(f"GET /_ping HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
     assert (await guarded.reply()).status == 200
@@ -134,6 +137,8 @@ async def test_who_names_the_server_as_the_origin_is_no_page_of_another(guarded:
     "headers",
     [
         "Host: evil.example:2375\r\n",
+        "Host: 10.0.0.1:2375\r\n",
+        "Host: 127.0.0.1.evil.example\r\n",
         "Host: localhost:2375\r\nOrigin: http://evil.example\r\n",
         "Host: localhost:2375\r\nOrigin: null\r\n",
         "Host: localhost:2375\r\nOrigin: http://localhost:8080\r\n",
