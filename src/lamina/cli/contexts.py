@@ -140,5 +140,5 @@ def _read_json(path: Path) -> dict[str, Any]:
         raise InvalidParameter(f"{path} is too large")
     try:
         return msgspec.json.decode(text, type=dict[str, Any])
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidParameter(f"{path}: {error}") from error

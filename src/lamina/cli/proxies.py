@@ -50,5 +50,5 @@ def _read(path: Path) -> _Config:
         raise InvalidParameter(f"{path} is too large")
     try:
         return msgspec.json.decode(text, type=_Config) if text.strip() else _Config()
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidParameter(f"{path}: {error}") from error

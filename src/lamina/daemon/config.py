@@ -77,6 +77,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from lamina.api.access_log import LogFormat
 from lamina.api.listening import TlsFiles
@@ -150,6 +151,8 @@ IGNORED_KEYS = frozenset(
 """Keys of dockerd's configuration that mean nothing here."""
 PROXY_KEYS = ("http-proxy", "https-proxy", "no-proxy")
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?([kmgtKMGT]?)[iI]?[bB]?")
+_LONGEST = 1e9
+"""Seconds: some thirty years."""
 LOG_LEVELS: tuple[LogLevel, ...] = ("debug", "info", "warn", "error")
 
 
@@ -216,7 +219,14 @@ class DaemonConfig:
         )
 
     def resolved(self, environ: Mapping[str, str], *, uid: int) -> "DaemonConfig":
-        """This configuration with a user's defaults. Raises InvalidConfig if TLS lacks a file."""
+        """This configuration with a user's defaults.
+
+        Raises InvalidConfig if TLS lacks a file, and for seconds that never pass.
+        """
+        if not _is_span(self.shutdown_timeout):
+            raise InvalidConfig(
+                "shutdown-timeout: expected a number of seconds", key="shutdown-timeout"
+            )
         runtime = Path((environ.get("XDG_RUNTIME_DIR") if uid else "") or "/run")
         if self.tlsverify:
             for key in ("tlscacert", "tlscert", "tlskey"):
@@ -256,7 +266,7 @@ def read_config(path: Path) -> DaemonConfig:
             try:
                 name, parse = reader
                 fields[name] = parse(value)
-            except (TypeError, ValueError) as error:
+            except (TypeError, ValueError, OverflowError) as error:
                 raise InvalidConfig(f"{path}: {key}: {error}", key=key) from error
     if fields.pop("debug", False):
         fields["log_level"] = "debug"
@@ -286,15 +296,29 @@ def _flag(value: object) -> bool:
 
 
 def _seconds(value: object) -> float:
-    if not isinstance(value, int | float) or isinstance(value, bool) or value < 0:
+    if not isinstance(value, int | float) or isinstance(value, bool) or not _is_span(value):
         raise TypeError("expected a number of seconds")
     return float(value)
+
+
+def _is_span(seconds: float) -> bool:
+    """Whether it is a time that passes; NaN is none."""
+    return 0 <= seconds <= _LONGEST
 
 
 def _count(value: object) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise TypeError("expected a number above 0")
     return value
+
+
+def _web_address(value: object) -> str:
+    text = _text(value)
+    url = urlsplit(text)
+    # The port is looked at when it is asked for.
+    if url.scheme not in ("http", "https") or not url.hostname or url.port == 0:
+        raise ValueError("expected an http or https URL")
+    return text
 
 
 def _paths(value: object) -> tuple[Path, ...]:
@@ -408,7 +432,7 @@ KEYS: Mapping[str, tuple[str, Callable[[object], Any]]] = {
     "snapshot-driver": ("snapshot_driver", _driver),
     "runtime": ("runtime", _text),
     "network-driver": ("network_driver", _network_driver),
-    "search-index": ("search_index", _text),
+    "search-index": ("search_index", _web_address),
     "experimental": ("experimental", _flag),
 }
 """Each key, the field it is kept in, and what reads its value."""

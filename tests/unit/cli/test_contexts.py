@@ -110,15 +110,24 @@ def test_an_unknown_context(docker: Docker) -> None:
 
 
 @pytest.mark.parametrize(
-    "meta", ["", "[]", "{}", '{"Endpoints":[]}', '{"Endpoints":{"docker":{"Host":5}}}', "[" * 9999]
+    "meta",
+    [
+        "",
+        "[]",
+        "{}",
+        '{"Endpoints":[]}',
+        '{"Endpoints":{"docker":{"Host":5}}}',
+        '{"a":' + "[" * 9999,
+    ],
 )
 def test_broken_contexts(docker: Docker, meta: str) -> None:
     docker.create_context("broken", "host=tcp://a:1")
     (path,) = docker.directory.glob("contexts/meta/*/meta.json")
-    path.write_text(meta)
-    with pytest.raises(InvalidParameter):
-        find_endpoint(docker.environ, context="broken")
-    assert "broken" not in context_names(docker.environ)
+    for text in (meta.encode(), b'{"Name": "broken\xff"}'):
+        path.write_bytes(text)
+        with pytest.raises(InvalidParameter):
+            find_endpoint(docker.environ, context="broken")
+        assert "broken" not in context_names(docker.environ)
 
 
 def test_a_name_is_no_path(docker: Docker) -> None:

@@ -32,8 +32,18 @@ def test_of_an_engine_or_of_all(tmp_path: Path) -> None:
     }
 
 
-@pytest.mark.parametrize("text", ["{", "[]", '{"proxies": []}', '{"proxies": {"default": 1}}'])
-def test_what_is_no_such_file(tmp_path: Path, text: str) -> None:
-    (tmp_path / "config.json").write_text(text)
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"{",
+        b"[]",
+        b'{"proxies": []}',
+        b'{"proxies": {"default": 1}}',
+        b'{"proxies": {"\xff": {}}}',
+        b'{"a":' + b"[" * 9999,
+    ],
+)
+def test_what_is_no_such_file(tmp_path: Path, text: bytes) -> None:
+    (tmp_path / "config.json").write_bytes(text)
     with pytest.raises(InvalidParameter, match=r"config\.json"):
         proxy_arguments({"DOCKER_CONFIG": str(tmp_path)}, "")

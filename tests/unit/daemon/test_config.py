@@ -1,4 +1,5 @@
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +82,13 @@ def test_a_daemon_json_of_dockerds(tmp_path: Path) -> None:
         ("shutdown-timeout", -1),
         ("shutdown-timeout", True),
         ("shutdown-timeout", "3"),
+        ("shutdown-timeout", math.inf),
+        ("shutdown-timeout", math.nan),
+        pytest.param("shutdown-timeout", 10**400, id="shutdown-timeout-huge"),
+        ("builder", {"gc": {"defaultKeepStorage": "9" * 400}}),
+        ("search-index", "index.example"),
+        ("search-index", "http://[::"),
+        ("search-index", "https://index.example:99999"),
         ("no-such-key", 1),
         ("log_level", "warn"),
     ],
@@ -100,6 +108,13 @@ def test_the_key_at_fault_is_named(tmp_path: Path, key: str, value: Any) -> None
 def test_files_that_make_no_sense(tmp_path: Path, name: str, text: str) -> None:
     with pytest.raises(InvalidConfig, match=name):
         read_config(write(tmp_path, name, text))
+
+
+@pytest.mark.parametrize("seconds", [math.inf, math.nan])
+def test_a_time_on_the_command_line_that_never_passes(seconds: float) -> None:
+    config = DaemonConfig().with_options({"shutdown_timeout": seconds})
+    with pytest.raises(InvalidConfig, match="shutdown-timeout: expected a number of seconds"):
+        config.resolved({}, uid=0)
 
 
 def test_the_command_line_comes_first() -> None:
