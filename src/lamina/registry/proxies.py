@@ -1,9 +1,12 @@
 """Which proxy a request goes through, by the rules of Go's ``httpproxy`` that users know. Pure."""
 
+import contextlib
 import ipaddress
 from dataclasses import dataclass
 
 from yarl import URL
+
+from lamina.errors import LaminaError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,12 +22,15 @@ class Proxies:
     exceptions: str = ""
 
     def proxy_for(self, url: URL) -> URL | None:
-        """The proxy for a request to `url`; loopback is never asked for through one."""
+        """The proxy for a request to `url`; loopback is never asked for through one.
+
+        Raises LaminaError for a proxy that is no ``http://`` or ``https://`` URL.
+        """
         proxy = self.https if url.scheme == "https" else self.http
         host = (url.host or "").lower().rstrip(".")
         if not proxy or host == "localhost" or self._is_exception(host, url.port):
             return None
-        return URL(proxy if "://" in proxy else f"http://{proxy}")
+        return _parsed(proxy)
 
     def _is_exception(self, host: str, port: int | None) -> bool:
         address = _address(host)
@@ -37,6 +43,15 @@ class Proxies:
             if entry and _matches(entry, host, port, address):
                 return True
         return False
+
+
+def _parsed(text: str) -> URL:
+    with contextlib.suppress(ValueError):
+        url = URL(text if "://" in text else f"http://{text}")
+        if url.scheme in {"http", "https"} and url.host and url.port:
+            return url
+    # It may hold a password.
+    raise LaminaError("invalid proxy address: expected an http or https URL")
 
 
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address

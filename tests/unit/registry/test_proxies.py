@@ -1,6 +1,7 @@
 import pytest
 from yarl import URL
 
+from lamina.errors import LaminaError
 from lamina.registry.proxies import Proxies
 
 
@@ -50,3 +51,11 @@ def test_loopback_is_reached_directly(host: str) -> None:
 )
 def test_exceptions_are_read_as_go_reads_them(exceptions: str, host: str, *, direct: bool) -> None:
     assert (_proxy(f"https://{host}/", exceptions) is None) is direct
+
+
+@pytest.mark.parametrize(
+    "proxy", ["socks5://p:1080", "ftp://p:1", "http://[::", "p:99999", "p:xx", "http://", "://p"]
+)
+def test_a_proxy_that_is_none_is_told_instead_of_passed_by(proxy: str) -> None:
+    with pytest.raises(LaminaError, match="invalid proxy address"):
+        Proxies(https=proxy).proxy_for(URL("https://r.example/v2/"))
