@@ -132,7 +132,8 @@ class MemoryEngine(MemoryContainers):
     ) -> Operation[str]:
         """The context is the Dockerfile itself; one that says ``fail`` fails with status 3.
 
-        An archive is the Dockerfile again, in two parts; ``break`` fails between them.
+        One that says ``wait`` does so for ever. An archive is the Dockerfile again, in two parts;
+        ``break`` fails between them.
         """
         self.calls.append(("build", parameters))
 
@@ -144,6 +145,11 @@ class MemoryEngine(MemoryContainers):
             if not text:
                 raise InvalidParameter("the Dockerfile (Dockerfile) cannot be empty")
             await report(StreamText(text.decode()))
+            if text == b"wait":
+                with contextlib.ExitStack() as stack:
+                    stack.callback(self.cancelled.append, "image_build")
+                    self.calls.append(("wait", None))
+                    await asyncio.Event().wait()
             if text == b"fail":
                 raise CommandFailed("it failed", code=3)
             image = self.add("", text)

@@ -5,6 +5,7 @@ import pytest
 
 from lamina.models import ImageBuildOutput, Ulimit
 from tests.unit.api.conftest import Served
+from tests.unit.api.test_archives import eventually
 from tests.unit.api.wire import Wire
 
 
@@ -141,6 +142,16 @@ async def test_a_build_that_fails_has_a_status_where_an_archive_is_wanted(wire: 
     reply = await wire.ask("POST", path, body=b"fail")
     assert (reply.status, reply.message) == (500, "it failed")
     assert (await wire.ask("POST", path, body=b"")).status == 400
+
+
+@pytest.mark.parametrize("outputs", ["", "type=tar"])
+async def test_a_client_that_hangs_up_ends_the_build(
+    served: Served, wire: Wire, outputs: str
+) -> None:
+    await wire.request("POST", target({"outputs": outputs}), body=b"wait")
+    await eventually(lambda: ("wait", None) in served.engine.calls)
+    await wire.close()
+    await eventually(lambda: served.engine.cancelled == ["image_build"])
 
 
 async def test_an_archive_that_cannot_be_finished_is_cut_off(wire: Wire) -> None:
