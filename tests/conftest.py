@@ -48,6 +48,17 @@ def lamina_daemon() -> Iterator[LaminaDaemon]:
         yield daemon
 
 
+_WATCHING = {"watched", "experimental"}
+"""The fixtures that hold a test to what it `gives`."""
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Refuse a test that says what it gives where nobody would notice if it did not."""
+    fixtures = set(getattr(item, "fixturenames", ()))
+    if item.get_closest_marker("gives") and not _WATCHING & fixtures:
+        raise pytest.UsageError(f"{item.nodeid} says what it gives, and is not watched")
+
+
 @pytest.fixture
 def watched(request: pytest.FixtureRequest, lamina_daemon: LaminaDaemon) -> Iterator[str]:
     """Lamina's DOCKER_HOST for clients that must give it what the test `gives`."""
