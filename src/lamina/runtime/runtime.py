@@ -426,10 +426,12 @@ class Runtime:
                 supervisor, name, place, request, [sandbox.name], tty=process.tty, stdin=stdin
             )
         except Unavailable as error:
-            await asyncio.to_thread(discard, place.parent, name)
             if await sandbox.is_ending():
                 raise Conflict(f"Container {sandbox.name} is not running") from None
             raise start_failure(str(error), exec=True) from None
+        finally:
+            # Else those of a container that is asked for its health for months would fill the disk.
+            await asyncio.to_thread(discard, place.parent, name)
         return RunningProcess(name, launched, supervisor)
 
     async def _launch(

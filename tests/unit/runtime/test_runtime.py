@@ -169,6 +169,19 @@ async def test_more_processes(sandboxes: Sandboxes) -> None:
     assert await sandbox.processes() == [sandbox.pid]
 
 
+async def test_nothing_is_left_of_more_processes(sandboxes: Sandboxes, tmp_path: Path) -> None:
+    sandbox = await sandboxes.start(shell("sleep 100"))
+    bundle = tmp_path / "run" / "bundles" / sandbox.name
+    before = names(bundle)
+    for tty in (False, True):
+        await output(await sandbox.exec(shell("true", tty=tty)))
+    with pytest.raises(StartFailed):
+        await sandbox.exec(ProcessSpec(argv=("/nothing",)))
+    assert names(bundle) == before
+    sandbox.close()
+    await sandbox.remove()
+
+
 async def test_pausing(sandboxes: Sandboxes) -> None:
     sandbox = await sandboxes.start(shell("read line; echo $line"), stdin=True)
     await sandbox.pause()
