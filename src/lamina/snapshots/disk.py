@@ -18,7 +18,7 @@ import fcntl
 import os
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
@@ -171,8 +171,11 @@ class SnapshotDisk:
         try:
             yield path
         finally:
-            self._remove_staged(path.name)
-            os.close(fd)
+            try:
+                self._remove_staged(path.name)
+            finally:
+                # What could not be removed is to be swept.
+                os.close(fd)
 
     def discard(self, path: Path) -> None:
         """Remove a tree or a snapshot, at once for all others. FileNotFoundError."""
@@ -180,14 +183,18 @@ class SnapshotDisk:
         path.rename(self._staging / name)
         self._remove_staged(name)
 
-    def sweep(self) -> None:
-        """Remove what nobody is making any more."""
+    def sweep(self, *, release: Callable[[Path], None] = lambda _: None) -> None:
+        """Remove what nobody is making any more; `release` ends what keeps it from being removed.
+
+        Others may be at work in the rest: looking, for example, whether an overlay can be mounted.
+        """
         for path in list(self._staging.iterdir()):
             with suppress(FileNotFoundError), opened(path) as fd:
                 try:
                     fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 except BlockingIOError:
                     continue
+                release(path)
                 self._remove_staged(path.name)
 
     def _remove_staged(self, name: str) -> None:

@@ -249,13 +249,12 @@ class OverlaySnapshots:
         for key in await self.keys():
             if not keep(key):
                 await self.remove(key)
-        await run_to_end(self._sweep, self._threads)
+        await run_to_end(lambda: self._disk.sweep(release=self._unmount_below), self._threads)
 
-    def _sweep(self) -> None:
+    def _unmount_below(self, path: Path) -> None:
         # A mount keeps its place from being removed: of a snapshot moved away, for example.
-        for place in self._mounter.mounts_below(self._disk.root / "staging"):
+        for place in self._mounter.mounts_below(path):
             self._mounter.unmount(Path(place))
-        self._disk.sweep()
 
     def wait_flushed(self) -> None:
         """Wait until the disk has the trees made so far."""

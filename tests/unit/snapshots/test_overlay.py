@@ -3,15 +3,27 @@ import os
 import tarfile
 from pathlib import Path
 
+import pytest
+
 from lamina.layers.ownership import RECORD
+from lamina.snapshots.disk import SnapshotDisk
 from lamina.snapshots.mounter import NamespaceMounter
-from lamina.snapshots.mounting import mounts_below
+from lamina.snapshots.mounting import mount_overlay, mounts_below, unmount
 from lamina.snapshots.overlay import OverlaySnapshots
 from lamina.snapshots.store import LayerSource, Snapshots
 from tests.real.programs import run
 from tests.unit.layers.archives import FILE
 from tests.unit.layers.trees import needs_root
 from tests.unit.snapshots.conformance import Layers, SnapshotsSuite
+
+
+def mount_probe(path: Path) -> None:
+    """Mount an overlay in a directory."""
+    for name in ("lower", "upper", "work", "merged"):
+        (path / name).mkdir()
+    mount_overlay(
+        path / "merged", lowers=[path / "lower"], upper=path / "upper", work=path / "work"
+    )
 
 
 @needs_root
@@ -28,6 +40,25 @@ class TestOverlay(SnapshotsSuite):
         with (place / "held").open("wb"):
             await snapshots.remove("one")
         assert mounts_below(root) == []
+
+    async def test_sweeping_leaves_alone_what_others_mount(
+        self, root: Path, snapshots: Snapshots
+    ) -> None:
+        """As they do to see whether they can."""
+        with SnapshotDisk(root).staged() as path:
+            mount_probe(path)
+            await snapshots.sweep(keep=lambda _: False)
+            assert mounts_below(root) == [str(path / "merged")]
+            unmount(path / "merged")
+
+    async def test_what_could_not_be_removed_is_swept(
+        self, root: Path, snapshots: Snapshots
+    ) -> None:
+        with pytest.raises(OSError, match="busy"), SnapshotDisk(root).staged() as path:
+            mount_probe(path)
+        await snapshots.sweep(keep=lambda _: False)
+        assert mounts_below(root) == []
+        assert list((root / "staging").iterdir()) == []
 
     async def test_paths_that_mount_options_cannot_say(
         self, tmp_path: Path, layers: Layers
