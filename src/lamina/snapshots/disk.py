@@ -18,20 +18,24 @@ import fcntl
 import os
 import re
 import secrets
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from lamina.errors import Conflict, InvalidParameter, NotFound
+from lamina.errors import Conflict, InvalidParameter, LaminaError, NotFound
 from lamina.layers.directories import OPEN_DIRECTORY, remove
 from lamina.oci.digest import Digest
 from lamina.snapshots.mounting import sync_file_system
 
-__all__ = ["SnapshotDisk", "opened"]
+__all__ = ["SnapshotDisk", "TreeRemoved", "opened"]
 
 _KEY: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
 _CHAIN: Final = "chain"
+
+
+class TreeRemoved(Conflict):
+    """A layer tree was removed, by whoever knew of no use for it, before a snapshot was over it."""
 
 
 @contextmanager
@@ -73,8 +77,41 @@ class SnapshotDisk:
             return holder.is_dir()
         if boot == self._boot:
             return True
-        self.discard(holder)
+        with suppress(FileNotFoundError):
+            # Others may be about to make it again, too.
+            self.discard(holder)
         return False
+
+    @contextmanager
+    def reading(self, chain_ids: Sequence[Digest]) -> Iterator[None]:
+        """TreeRemoved if one of these trees is not there until it was read to its end.
+
+        What is being removed looks like a tree with less in it.
+        """
+        with ExitStack() as stack:
+            held: dict[Digest, int] = {}
+            for chain_id in chain_ids:
+                with self._removal_told(chain_id):
+                    held[chain_id] = stack.enter_context(opened(self._holder(chain_id)))
+            try:
+                yield
+            except (OSError, LaminaError):
+                self._check_held(held)
+                raise
+            self._check_held(held)
+
+    def _check_held(self, held: Mapping[Digest, int]) -> None:
+        for chain_id, fd in held.items():
+            with self._removal_told(chain_id):
+                if not os.path.samestat(os.fstat(fd), self._holder(chain_id).stat()):
+                    raise FileNotFoundError
+
+    @contextmanager
+    def _removal_told(self, chain_id: Digest) -> Iterator[None]:
+        try:
+            yield
+        except FileNotFoundError:
+            raise TreeRemoved(f"layer tree {chain_id} was removed meanwhile") from None
 
     def trees(self) -> list[Digest]:
         """The chain IDs of all layer trees, sorted."""
@@ -104,12 +141,22 @@ class SnapshotDisk:
 
     def remove_tree(self, chain_id: Digest) -> None:
         """Remove a layer tree, if it is there. Conflict if a snapshot is over it."""
-        keys = self.keys()
-        for key in keys:
-            if str(chain_id) in self.chain(key):
-                raise Conflict(f"layer tree {chain_id} is used by snapshot {key}")
-        with suppress(FileNotFoundError):
-            self.discard(self._holder(chain_id))
+        with self._snapshots_as_they_are():
+            for key in self.keys():
+                if str(chain_id) in self.chain(key):
+                    raise Conflict(f"layer tree {chain_id} is used by snapshot {key}")
+            try:
+                name = self._moved_away(self._holder(chain_id))
+            except FileNotFoundError:
+                return
+        self._remove_staged(name)
+
+    @contextmanager
+    def _snapshots_as_they_are(self) -> Iterator[None]:
+        """Nobody else, of whatever process, publishes a snapshot or removes a tree meanwhile."""
+        with opened(self._snapshots) as fd:
+            fcntl.flock(fd, fcntl.LOCK_EX)
+            yield
 
     def _holder(self, chain_id: Digest) -> Path:
         return self._trees / chain_id.algorithm / chain_id.hex
@@ -140,20 +187,20 @@ class SnapshotDisk:
         except FileNotFoundError:
             return []
 
-    def publish_snapshot(self, staged: Path, key: str, chain_ids: list[Digest]) -> None:
-        """Make `staged` a snapshot over trees. Conflict."""
+    def publish_snapshot(self, staged: Path, key: str, chain_ids: Sequence[Digest]) -> None:
+        """Make `staged` a snapshot over trees. Conflict, TreeRemoved."""
         (staged / _CHAIN).write_text("\n".join(str(chain_id) for chain_id in chain_ids))
         target = self.snapshot(key)
-        try:
-            staged.rename(target)
-        except OSError as error:
-            if target.is_dir():
-                raise Conflict(f"snapshot {key} already exists") from error
-            raise
-        if not all(self.has_tree(chain_id) for chain_id in chain_ids):
-            # Removed by another process between our looking and our saying that we need it.
-            self.discard(target)
-            raise Conflict(f"a layer of snapshot {key} was removed meanwhile")
+        with self._snapshots_as_they_are():
+            for chain_id in chain_ids:
+                if not self.has_tree(chain_id):
+                    raise TreeRemoved(f"layer tree {chain_id} was removed meanwhile")
+            try:
+                staged.rename(target)
+            except OSError as error:
+                if target.is_dir():
+                    raise Conflict(f"snapshot {key} already exists") from error
+                raise
 
     # What is being made or removed.
 
@@ -179,9 +226,13 @@ class SnapshotDisk:
 
     def discard(self, path: Path) -> None:
         """Remove a tree or a snapshot, at once for all others. FileNotFoundError."""
+        self._remove_staged(self._moved_away(path))
+
+    def _moved_away(self, path: Path) -> str:
+        """The name under which it is now among what is to be removed. FileNotFoundError."""
         name = secrets.token_hex(8)
         path.rename(self._staging / name)
-        self._remove_staged(name)
+        return name
 
     def sweep(self, *, release: Callable[[Path], None] = lambda _: None) -> None:
         """Remove what nobody is making any more; `release` ends what keeps it from being removed.

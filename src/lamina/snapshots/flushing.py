@@ -16,15 +16,13 @@ PATIENCE: Final = 10.0
 class Flusher:
     """Calls `flush` with trees that were made, some seconds after the first of them."""
 
-    def __init__(
-        self, flush: Callable[[list[Digest]], None], *, patience: float = PATIENCE
-    ) -> None:
+    def __init__(self, flush: Callable[[list[Digest]], None], *, patience: float) -> None:
         self._flush = flush
         self._patience = patience
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="snapshots-flush")
         self._lock = threading.Lock()
         self._waiting: list[Digest] = []
-        self._hurry = threading.Event()
+        self._closing = threading.Event()
 
     def add(self, chain_id: Digest) -> None:
         """Say that a tree was made."""
@@ -33,20 +31,15 @@ class Flusher:
             if len(self._waiting) == 1:
                 self._thread.submit(self._flush_later)
 
-    def flush_now(self) -> None:
-        """Return when the disk has all trees made so far."""
-        self._hurry.set()
-        self._thread.submit(self._hurry.clear).result()
-
     def close(self) -> None:
         """End. Trees that still wait are for this boot only, which costs no more than time."""
         with self._lock:
             self._waiting = []
-        self._hurry.set()
+        self._closing.set()
         self._thread.shutdown()
 
     def _flush_later(self) -> None:
-        self._hurry.wait(self._patience)
+        self._closing.wait(self._patience)
         with self._lock:
             waiting, self._waiting = self._waiting, []
         if waiting:

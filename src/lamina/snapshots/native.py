@@ -1,10 +1,8 @@
 """Snapshots by copying, where no overlay is to be had: slow and large, and works everywhere."""
 
-import asyncio
 import os
 import stat
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -17,16 +15,16 @@ from lamina.layers.ownership import RECORD, Ownership
 from lamina.layers.tarheader import TYPES_OF_FILES, EntryType, TarHeader
 from lamina.layers.tree import Node, Tree
 from lamina.oci.digest import Digest
-from lamina.oci.rootfs import chain_ids
-from lamina.snapshots.disk import SnapshotDisk, opened
-from lamina.snapshots.flushing import Flusher
+from lamina.snapshots.disk import opened
+from lamina.snapshots.flushing import PATIENCE
+from lamina.snapshots.on_disk import SnapshotsOnDisk
 from lamina.snapshots.stopping import Stop, Stopped, until_stopped
 from lamina.snapshots.store import LayerSource, Mounted
 
 __all__ = ["NativeSnapshots", "copy_directory", "copy_tree"]
 
 
-class NativeSnapshots:
+class NativeSnapshots(SnapshotsOnDisk):
     """`Snapshots` as plain directories: each tree is the whole of its chain, each snapshot a copy.
 
     Only the tree of a whole image is kept, made of the nearest one below it that is there. Who is
@@ -36,15 +34,13 @@ class NativeSnapshots:
     driver: Final = "native"
 
     def __init__(
-        self, root: Path, *, flush: bool = True, ownership: Ownership | None = None
+        self, root: Path, *, patience: float | None = PATIENCE, ownership: Ownership | None = None
     ) -> None:
-        self._disk = SnapshotDisk(root)
-        self._flusher = Flusher(self._disk.flush) if flush else None
+        super().__init__(root, workers=4, patience=patience)
         if ownership is None:
             ownership = Ownership.SET if os.geteuid() == 0 else Ownership.RECORDED
         self._ownership = ownership
         self._options = DiffOptions(ownership=ownership)
-        self._threads = ThreadPoolExecutor(4, thread_name_prefix="snapshots")
 
     @property
     def details(self) -> Mapping[str, str]:
@@ -55,14 +51,12 @@ class NativeSnapshots:
         """As the protocol says: there are no mounts."""
         return list(argv)
 
-    async def unpack(self, layers: Sequence[LayerSource]) -> Digest | None:
-        """As the protocol says; one layer after the other."""
-        chain = chain_ids(layer.diff_id for layer in layers)
+    async def _unpack(self, layers: Sequence[LayerSource], chain: Sequence[Digest]) -> None:
+        """Make the tree of a whole image, one layer after the other."""
         stop = Stop()
-        await run_to_end(lambda: self._unpack(layers, chain, stop), self._threads, stop=stop.set)
-        return chain[-1] if chain else None
+        await run_to_end(lambda: self._merge(layers, chain, stop), self._threads, stop=stop.set)
 
-    def _unpack(self, layers: Sequence[LayerSource], chain: Sequence[Digest], stop: Stop) -> None:
+    def _merge(self, layers: Sequence[LayerSource], chain: Sequence[Digest], stop: Stop) -> None:
         there = 0
         for count in range(len(chain), 0, -1):
             if self._disk.has_tree(chain[count - 1]):
@@ -73,31 +67,24 @@ class NativeSnapshots:
         options = ApplyOptions(form=Form.MERGED, ownership=self._ownership)
         with self._disk.staged() as path:
             target = path / "tree"
-            target.mkdir()
-            target.chmod(0o755)
+            _make(target)
             if there:
-                copy_tree(self._disk.tree(chain[there - 1]), target, self._ownership, stop)
+                self._copy_below(chain[there - 1], target, stop)
             for layer in layers[there:]:
                 with layer.open() as chunks:
                     apply_layer(until_stopped(chunks, stop), target, options)
-            self._disk.publish_tree(path, chain[-1])
-        if self._flusher is not None:
-            self._flusher.add(chain[-1])
+            self._made(path, chain[-1])
 
-    async def create(self, key: str, layers: Sequence[LayerSource]) -> None:
-        """As the protocol says."""
-        self._disk.snapshot(key)
-        top = await self.unpack(layers)
-        stop = Stop()
-        await run_to_end(lambda: self._create(key, top, stop), self._threads, stop=stop.set)
-
-    def _create(self, key: str, top: Digest | None, stop: Stop) -> None:
+    def _create(self, key: str, chain: Sequence[Digest], stop: Stop) -> None:
         with self._disk.staged() as path:
             target = path / "merged"
-            target.mkdir()
-            target.chmod(0o755)
+            _make(target)
+            self._copy_below(chain[-1] if chain else None, target, stop)
+            self._disk.publish_snapshot(path, key, chain[-1:])
+
+    def _copy_below(self, top: Digest | None, target: Path, stop: Stop) -> None:
+        with self._disk.reading([top] if top else []):
             copy_tree(self._below(top), target, self._ownership, stop)
-            self._disk.publish_snapshot(path, key, [top] if top else [])
 
     def _below(self, top: Digest | None) -> Path:
         return self._disk.tree(top) if top else self._disk.empty
@@ -116,6 +103,9 @@ class NativeSnapshots:
     async def unmount(self, key: str) -> None:
         """As the protocol says: it never is."""
         self._disk.snapshot(key)
+
+    def _release(self, path: Path) -> None:
+        """Nothing keeps it."""
 
     def changes_tar(self, key: str, *, latest_ns: int | None = None) -> Iterator[bytes]:
         """As the protocol says."""
@@ -147,35 +137,10 @@ class NativeSnapshots:
                 for tree in trees:
                     tree.close()
 
-    async def remove(self, key: str) -> None:
-        """As the protocol says."""
-        path = self._disk.existing(key)
-        await run_to_end(lambda: self._disk.discard(path), self._threads)
 
-    async def keys(self) -> list[str]:
-        """As the protocol says."""
-        return self._disk.keys()
-
-    async def trees(self) -> list[Digest]:
-        """As the protocol says."""
-        return self._disk.trees()
-
-    async def remove_tree(self, chain_id: Digest) -> None:
-        """As the protocol says."""
-        await run_to_end(lambda: self._disk.remove_tree(chain_id), self._threads)
-
-    async def sweep(self, *, keep: Callable[[str], bool]) -> None:
-        """As the protocol says."""
-        for key in await self.keys():
-            if not keep(key):
-                await self.remove(key)
-        await run_to_end(self._disk.sweep, self._threads)
-
-    async def close(self) -> None:
-        """As the protocol says."""
-        await asyncio.to_thread(self._threads.shutdown)
-        if self._flusher is not None:
-            await asyncio.to_thread(self._flusher.close)
+def _make(directory: Path) -> None:
+    directory.mkdir()
+    directory.chmod(0o755)
 
 
 def copy_tree(source: Path, target: Path, ownership: Ownership, stop: Stop) -> None:

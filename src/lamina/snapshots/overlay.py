@@ -3,8 +3,7 @@
 import asyncio
 import os
 import stat
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -16,25 +15,27 @@ from lamina.layers.diff import DiffOptions, all_below, size_of, upper_tar
 from lamina.layers.ownership import RECORD, Ownership, Recorded
 from lamina.layers.tree import Node, Tree
 from lamina.oci.digest import Digest
-from lamina.oci.rootfs import chain_ids
-from lamina.snapshots.disk import SnapshotDisk, opened
-from lamina.snapshots.flushing import Flusher
+from lamina.snapshots.disk import opened
+from lamina.snapshots.flushing import PATIENCE
 from lamina.snapshots.mounter import HostMounter, Mounter
+from lamina.snapshots.on_disk import SnapshotsOnDisk
 from lamina.snapshots.stopping import Stop, until_stopped
 from lamina.snapshots.store import LayerSource, Mounted
 
 __all__ = ["OverlaySnapshots"]
 
 
-class OverlaySnapshots:
+class OverlaySnapshots(SnapshotsOnDisk):
     """`Snapshots` as overlays, which `mounter` mounts; else this process does, which needs root.
 
-    `flush` says whether trees are written back in the background after they were made.
+    `patience` is that of `SnapshotsOnDisk`.
     """
 
-    def __init__(self, root: Path, *, mounter: Mounter | None = None, flush: bool = True) -> None:
+    def __init__(
+        self, root: Path, *, mounter: Mounter | None = None, patience: float | None = PATIENCE
+    ) -> None:
         # True paths, since they are looked for among the mounts.
-        self._disk = SnapshotDisk(root.absolute())
+        super().__init__(root.absolute(), workers=len(os.sched_getaffinity(0)), patience=patience)
         self._mounter = mounter or HostMounter()
         self._apply_options = ApplyOptions(
             ownership=self._mounter.ownership, overlay_xattrs=self._mounter.overlay_xattrs
@@ -42,9 +43,6 @@ class OverlaySnapshots:
         self._diff_options = DiffOptions(
             ownership=self._mounter.ownership, overlay_xattrs=self._mounter.overlay_xattrs
         )
-        self._flusher = Flusher(self._disk.flush) if flush else None
-        workers = len(os.sched_getaffinity(0))
-        self._threads = ThreadPoolExecutor(workers, thread_name_prefix="snapshots")
 
     @property
     def driver(self) -> str:
@@ -65,15 +63,13 @@ class OverlaySnapshots:
         """As the protocol says."""
         return self._mounter.command(argv)
 
-    async def unpack(self, layers: Sequence[LayerSource]) -> Digest | None:
-        """As the protocol says; layers are unpacked side by side."""
-        chain = chain_ids(layer.diff_id for layer in layers)
+    async def _unpack(self, layers: Sequence[LayerSource], chain: Sequence[Digest]) -> None:
+        """Make the trees of layers, side by side."""
         # A few at a time, so that a long image does not keep everything staged until its base is
         # there.
         width = 2 * len(os.sched_getaffinity(0))
         for start in range(0, len(layers), width):
             await self._unpack_part(chain, layers, range(start, min(start + width, len(layers))))
-        return chain[-1] if chain else None
 
     async def _unpack_part(
         self, chain: Sequence[Digest], layers: Sequence[LayerSource], part: range
@@ -121,10 +117,7 @@ class OverlaySnapshots:
                     raise
                 if below is not None:
                     await below
-                lowers = [self._disk.tree(chain_id) for chain_id in chain[-2::-1]]
-                await run_to_end(
-                    lambda: self._publish(path, applied, lowers, chain[-1]), self._threads
-                )
+                await run_to_end(lambda: self._publish(path, applied, chain), self._threads)
         elif below is not None:
             await below
         done.set_result(None)
@@ -141,23 +134,16 @@ class OverlaySnapshots:
             if made:
                 await run_to_end(lambda: staging.__exit__(None, None, None), self._threads)
 
-    def _publish(
-        self, staged: Path, applied: Applied, lowers: Sequence[Path], chain_id: Digest
-    ) -> None:
-        complete_implied(staged / "tree", applied, lowers, self._apply_options)
-        self._disk.publish_tree(staged, chain_id)
-        if self._flusher is not None:
-            self._flusher.add(chain_id)
+    def _publish(self, staged: Path, applied: Applied, chain: Sequence[Digest]) -> None:
+        below = chain[-2::-1] if applied.implied else ()
+        with self._disk.reading(below):
+            lowers = [self._disk.tree(chain_id) for chain_id in below]
+            complete_implied(staged / "tree", applied, lowers, self._apply_options)
+        self._made(staged, chain[-1])
 
-    async def create(self, key: str, layers: Sequence[LayerSource]) -> None:
-        """As the protocol says."""
-        self._disk.snapshot(key)
-        await self.unpack(layers)
-        chain = chain_ids(layer.diff_id for layer in layers)
-        await run_to_end(lambda: self._create(key, list(chain)), self._threads)
-
-    def _create(self, key: str, chain: list[Digest]) -> None:
-        with self._disk.staged() as path:
+    def _create(self, key: str, chain: Sequence[Digest], stop: Stop) -> None:
+        del stop  # it takes no time
+        with self._disk.staged() as path, self._disk.reading(chain[-1:]):
             below = self._disk.tree(chain[-1]) if chain else self._disk.empty
             for name in ("upper", "work", "merged"):
                 (path / name).mkdir()
@@ -226,46 +212,14 @@ class OverlaySnapshots:
             finally:
                 tree.close()
 
-    async def remove(self, key: str) -> None:
-        """As the protocol says."""
-        path = self._disk.existing(key)
-        await self.unmount(key)
-        await run_to_end(lambda: self._disk.discard(path), self._threads)
-
-    async def keys(self) -> list[str]:
-        """As the protocol says."""
-        return self._disk.keys()
-
-    async def trees(self) -> list[Digest]:
-        """As the protocol says."""
-        return self._disk.trees()
-
-    async def remove_tree(self, chain_id: Digest) -> None:
-        """As the protocol says."""
-        await run_to_end(lambda: self._disk.remove_tree(chain_id), self._threads)
-
-    async def sweep(self, *, keep: Callable[[str], bool]) -> None:
-        """As the protocol says."""
-        for key in await self.keys():
-            if not keep(key):
-                await self.remove(key)
-        await run_to_end(lambda: self._disk.sweep(release=self._unmount_below), self._threads)
-
-    def _unmount_below(self, path: Path) -> None:
+    def _release(self, path: Path) -> None:
         # A mount keeps its place from being removed: of a snapshot moved away, for example.
         for place in self._mounter.mounts_below(path):
             self._mounter.unmount(Path(place))
 
-    def wait_flushed(self) -> None:
-        """Wait until the disk has the trees made so far."""
-        if self._flusher is not None:
-            self._flusher.flush_now()
-
     async def close(self) -> None:
         """As the protocol says."""
-        await asyncio.to_thread(self._threads.shutdown)
-        if self._flusher is not None:
-            await asyncio.to_thread(self._flusher.close)
+        await super().close()
         await asyncio.to_thread(self._mounter.close)
 
 

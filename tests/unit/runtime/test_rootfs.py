@@ -21,7 +21,7 @@ pytestmark = needs_root
 
 @pytest.fixture(params=[OverlaySnapshots, NativeSnapshots])
 async def snapshots(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Snapshots]:
-    made: Snapshots = request.param(tmp_path / "snapshots", flush=False)
+    made: Snapshots = request.param(tmp_path / "snapshots", patience=None)
     yield made
     await made.sweep(keep=lambda _: False)
     await made.close()

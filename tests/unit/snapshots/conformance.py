@@ -253,6 +253,31 @@ class SnapshotsSuite:
         assert await snapshots.trees() == []
         assert list((root / "staging").iterdir()) == []
 
+    async def test_a_tree_that_is_removed_before_it_is_used_is_made_again(
+        self, snapshots: Snapshots, image: list[LayerSource]
+    ) -> None:
+        """By another process or task, which knows of no use for it."""
+        base, *others = image
+        taken: list[Digest] = []
+
+        @contextmanager
+        def opened() -> Iterator[Iterator[bytes]]:
+            if not taken:
+                for tree in asyncio.run_coroutine_threadsafe(snapshots.trees(), loop).result():
+                    taken.append(tree)
+                    asyncio.run_coroutine_threadsafe(snapshots.remove_tree(tree), loop).result()
+            with others[-1].open() as chunks:
+                yield chunks
+
+        loop = asyncio.get_running_loop()
+        await snapshots.unpack([base])
+        last = LayerSource(others[-1].diff_id, opened)
+        await snapshots.create("one", [base, *others[:-1], last])
+        assert taken
+        path = (await snapshots.mount("one")).path
+        assert (path / "etc/passwd").read_bytes() == b"root"
+        assert (path / "opt/c").read_bytes() == b"2"
+
     async def test_sweeping(
         self, root: Path, snapshots: Snapshots, image: list[LayerSource]
     ) -> None:

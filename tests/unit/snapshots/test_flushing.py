@@ -1,5 +1,5 @@
-from collections.abc import Iterator
 from queue import SimpleQueue
+from threading import Event
 
 import pytest
 
@@ -15,25 +15,22 @@ def flushed() -> SimpleQueue[list[Digest]]:
     return SimpleQueue()
 
 
-@pytest.fixture
-def patient(flushed: SimpleQueue[list[Digest]]) -> Iterator[Flusher]:
-    flusher = Flusher(flushed.put, patience=HOURS)
-    yield flusher
+def test_trees_that_come_together_are_flushed_together() -> None:
+    flushed: SimpleQueue[list[Digest]] = SimpleQueue()
+    disk = Event()
+
+    def flush(trees: list[Digest]) -> None:
+        flushed.put(trees)
+        disk.wait()
+
+    flusher = Flusher(flush, patience=0)
+    flusher.add(TREES[0])
+    assert flushed.get(timeout=30) == [TREES[0]]
+    for tree in TREES[1:]:
+        flusher.add(tree)
+    disk.set()
+    assert flushed.get(timeout=30) == TREES[1:]
     flusher.close()
-
-
-def test_trees_that_come_together_are_flushed_together(
-    patient: Flusher, flushed: SimpleQueue[list[Digest]]
-) -> None:
-    for tree in TREES[:2]:
-        patient.add(tree)
-    assert flushed.empty()
-    patient.flush_now()
-    assert flushed.get_nowait() == TREES[:2]
-    patient.flush_now()
-    patient.add(TREES[2])
-    patient.flush_now()
-    assert flushed.get_nowait() == [TREES[2]]
     assert flushed.empty()
 
 

@@ -5,26 +5,47 @@ import pytest
 
 from lamina.layers.apply import ApplyOptions, Form, apply_layer
 from lamina.layers.ownership import RECORD, Ownership
+from lamina.snapshots.disk import SnapshotDisk, TreeRemoved
 from lamina.snapshots.native import NativeSnapshots, copy_tree
 from lamina.snapshots.stopping import Stop
 from lamina.snapshots.store import Snapshots
 from tests.unit.layers.archives import DIRECTORY, FIFO, FILE, LINK, SYMLINK, archive
 from tests.unit.layers.trees import differences, listing, needs_root
-from tests.unit.snapshots.conformance import SnapshotsSuite
+from tests.unit.snapshots.conformance import Layers, SnapshotsSuite
 
 
 @needs_root
 class TestNative(SnapshotsSuite):
     def make(self, root: Path) -> Snapshots:
-        return NativeSnapshots(root, flush=False)
+        return NativeSnapshots(root, patience=None)
 
 
 class TestNativeWithoutRoot(SnapshotsSuite):
     def make(self, root: Path) -> Snapshots:
-        return NativeSnapshots(root, flush=False, ownership=Ownership.RECORDED)
+        return NativeSnapshots(root, patience=None, ownership=Ownership.RECORDED)
 
     def mode(self, path: Path) -> int:
         return int(os.getxattr(path, RECORD).split(b":")[2], 8)
+
+
+async def test_what_is_removed_while_it_is_copied_was_not_read(tmp_path: Path) -> None:
+    disk = SnapshotDisk(tmp_path / "snapshots")
+    snapshots = NativeSnapshots(disk.root, patience=None, ownership=Ownership.RECORDED)
+    await snapshots.unpack([Layers().of(("a", FILE, b"1"), ("b", FILE, b"2"))])
+    [chain_id] = await snapshots.trees()
+    copy = tmp_path / "copy"
+    copy.mkdir()
+
+    class Remover(Stop):
+        """Asked before each file is copied."""
+
+        def is_set(self) -> bool:
+            disk.remove_tree(chain_id)
+            return False
+
+    with pytest.raises(TreeRemoved), disk.reading([chain_id]):
+        copy_tree(disk.tree(chain_id), copy, Ownership.RECORDED, Remover())
+    await snapshots.close()
 
 
 @pytest.mark.parametrize(
