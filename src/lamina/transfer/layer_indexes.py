@@ -47,11 +47,13 @@ class LayerIndexes:
         """The index of a layer. Raises BlobNotFound, InvalidLayer."""
         index = self._held.get(layer.diff_id)
         if index is None:
-            async with self._making.setdefault(layer.diff_id, asyncio.Lock()):
-                index = self._held.get(layer.diff_id)
-                if index is None:
-                    index = await self._make(layer)
-            self._making.pop(layer.diff_id, None)
+            try:
+                async with self._making.setdefault(layer.diff_id, asyncio.Lock()):
+                    index = self._held.get(layer.diff_id)
+                    if index is None:
+                        index = await self._make(layer)
+            finally:
+                self._making.pop(layer.diff_id, None)
         self._hold(layer.diff_id, index)
         return index
 
@@ -99,8 +101,18 @@ def _read(path: Path) -> LayerIndex | None:
 def _build(source: LayerSource, path: Path) -> LayerIndex:
     with source.open() as chunks:
         index = LayerIndex.build(chunks)
+    # Without room for it, it is made anew next time: the layer can be looked into all the same.
+    with contextlib.suppress(OSError):
+        _keep(index, path)
+    return index
+
+
+def _keep(index: LayerIndex, path: Path) -> None:
     path.parent.mkdir(mode=0o700, exist_ok=True)
     fresh = path.with_name(f".{secrets.token_hex(8)}")
-    fresh.write_bytes(index.encode())
-    fresh.rename(path)
-    return index
+    try:
+        fresh.write_bytes(index.encode())
+        fresh.rename(path)
+    except OSError:
+        fresh.unlink(missing_ok=True)
+        raise

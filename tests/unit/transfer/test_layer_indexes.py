@@ -1,7 +1,10 @@
 """Indexes of layers: made when they are needed, kept, and made anew where they are no good."""
 
+import contextlib
 import gzip
 import os
+import resource
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -53,6 +56,27 @@ async def test_torn_ones_are_made_anew(tmp_path: Path, store: LocalStore) -> Non
     again = await LayerIndexes(tmp_path / "indexes", store).get(one)
     assert again.entries == index.entries
     assert path.read_bytes() == whole
+
+
+@contextlib.contextmanager
+def no_room_for_files_of(size: int) -> Iterator[None]:
+    """The kernel refuses to write more than `size` bytes to a file."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+async def test_without_room_they_are_given_and_nothing_is_left(
+    tmp_path: Path, store: LocalStore
+) -> None:
+    one = await stored(store, mediatype.OCI_LAYER, TAR)
+    with no_room_for_files_of(16):
+        index = await LayerIndexes(tmp_path / "indexes", store).get(one)
+    assert [entry.path for entry in index] == ["d", "d/f"]
+    assert list((tmp_path / "indexes").iterdir()) == []
 
 
 async def test_forgotten_with_their_layers(tmp_path: Path, store: LocalStore) -> None:
