@@ -104,8 +104,7 @@ class DirectoryArchive:
         type = TYPES_OF_FILES.get(stat.S_IFMT(status.st_mode))
         if type is None:
             return
-        # A `Path` would shorten what the link says.
-        link = os.readlink(entry.path) if type is EntryType.SYMLINK else ""  # noqa: PTH115
+        link = _link(entry) if type is EntryType.SYMLINK else ""
         if type is not EntryType.DIRECTORY and status.st_nlink > 1:
             first = self._linked.setdefault((status.st_dev, status.st_ino), path)
             if first != path:
@@ -134,6 +133,8 @@ def _entries(directory: str) -> list[os.DirEntry[str]]:
             return sorted(found, key=lambda entry: os.fsencode(entry.name))
     except PermissionError as error:
         raise LaminaError(f"error checking context: can't stat '{directory}'") from error
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise _changed(directory) from error
 
 
 def _status(entry: os.DirEntry[str]) -> os.stat_result:
@@ -143,6 +144,15 @@ def _status(entry: os.DirEntry[str]) -> os.stat_result:
         raise _changed(entry.path) from error
     except PermissionError as error:
         raise LaminaError(f"error checking context: can't stat '{entry.path}'") from error
+
+
+def _link(entry: os.DirEntry[str]) -> str:
+    try:
+        # A `Path` would shorten what the link says.
+        return os.readlink(entry.path)  # noqa: PTH115
+    except OSError as error:
+        # Gone, or something else by now.
+        raise _changed(entry.path) from error
 
 
 def _content(path: str, size: int) -> Iterator[bytes]:

@@ -1,6 +1,7 @@
 import asyncio
 import io
 import os
+import shutil
 import stat
 import subprocess
 import tarfile
@@ -113,6 +114,19 @@ async def test_a_file_that_shrinks(directory: Path) -> None:
     await anext(stream)
     os.truncate(directory / "a", 1 << 20)
     with pytest.raises(LaminaError, match="changed while it was read"):
+        [chunk async for chunk in stream]
+
+
+@pytest.mark.parametrize("instead", ["nothing", "file"])
+async def test_a_directory_that_goes(directory: Path, instead: str) -> None:
+    # The first megabyte ends with the header of `d`, which is looked into for the next.
+    (directory / "a").write_bytes(b"a" * ((1 << 20) - 4 * 512))
+    stream = aiter(chunks_of(directory_context(directory).stream))
+    assert len(await anext(stream)) == 1 << 20
+    shutil.rmtree(directory / "d")
+    if instead == "file":
+        (directory / "d").write_text("")
+    with pytest.raises(LaminaError, match="/d' changed while it was read"):
         [chunk async for chunk in stream]
 
 
