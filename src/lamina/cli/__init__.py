@@ -8,6 +8,7 @@ from typing import NoReturn
 import click
 
 from lamina import __version__
+from lamina.cli.plain_text import plain
 from lamina.errors import LaminaError
 
 COMMANDS: dict[str, str] = {
@@ -78,5 +79,5 @@ def main() -> NoReturn:
     try:
         lamina()
     except (LaminaError, OSError) as error:
-        click.echo(f"Error: {error}", err=True)
+        click.echo(f"Error: {plain(str(error))}", err=True)
     sys.exit(1)

@@ -34,6 +34,7 @@ def command(
         import msgspec
 
         from lamina.cli.filters import parse_filters
+        from lamina.cli.plain_text import one_line
         from lamina.cli.template import Template, go_json
 
         wanted = parse_filters(filters)
@@ -43,7 +44,7 @@ def command(
             async with contextlib.aclosing(stream) as events:
                 async for event in events:
                     if not format_:
-                        click.echo(_line(event))
+                        click.echo(one_line(_line(event)))
                         continue
                     value = json.loads(msgspec.json.encode(event))
                     click.echo(template.render(_fields(value)) if template else go_json(value))

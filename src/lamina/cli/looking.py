@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from lamina.cli.plain_text import one_line
 from lamina.cli.target import Target
 
 if TYPE_CHECKING:
     from lamina.engine import Engine
-
-_CONTROLS = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))}
 
 
 @contextlib.asynccontextmanager
@@ -32,4 +31,4 @@ async def local_engine(target: Target) -> AsyncIterator["Engine"]:
 
 def shown(path: str) -> bytes:
     """A path as a line of output: whoever made the image may not steer the terminal with it."""
-    return os.fsencode(path.translate(_CONTROLS))
+    return os.fsencode(one_line(path))

@@ -5,6 +5,7 @@ from typing import TypeVar
 
 import click
 
+from lamina.cli.plain_text import one_line
 from lamina.cli.progress_bars import Bars
 from lamina.errors import InvalidParameter
 from lamina.oci.reference import Reference
@@ -40,7 +41,8 @@ async def follow(operation: Operation[T], *, quiet: bool, as_json: bool) -> T:
                 elif quiet:
                     continue
                 elif isinstance(event, StatusLine):
-                    bars.say(f"{event.id}: {event.text}\n" if event.id else f"{event.text}\n")
+                    line = f"{event.id}: {event.text}" if event.id else event.text
+                    bars.say(f"{one_line(line)}\n")
                 elif isinstance(event, LayerProgress):
                     label = f"{event.id}: {event.action}"
                     bars.draw(event.id, label, event.current, event.total)

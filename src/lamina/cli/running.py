@@ -8,6 +8,7 @@ from typing import TypeVar
 
 import click
 
+from lamina.cli.plain_text import plain
 from lamina.errors import CommandFailed, LaminaError
 
 T = TypeVar("T")
@@ -24,10 +25,10 @@ def run(work: Coroutine[None, None, T]) -> T:
     try:
         return asyncio.run(work)
     except CommandFailed as error:
-        click.echo(f"Error: {error}", err=True)
+        click.echo(f"Error: {plain(str(error))}", err=True)
         sys.exit(error.code)
     except LaminaError as error:
-        raise click.ClickException(str(error)) from error
+        raise click.ClickException(plain(str(error))) from error
     except BrokenPipeError:
         # Whoever read our output has seen enough. Nothing may be flushed into it at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -35,13 +36,13 @@ def run(work: Coroutine[None, None, T]) -> T:
     except KeyboardInterrupt:
         sys.exit(_INTERRUPTED)
     except OSError as error:
-        raise click.ClickException(_os_error(error)) from error
+        raise click.ClickException(plain(_os_error(error))) from error
 
 
 def fail(errors: list[str]) -> None:
     """Tell the errors that did not end a command early; if there are any, its status is 1."""
     for error in errors:
-        click.echo(f"Error: {error}", err=True)
+        click.echo(f"Error: {plain(error)}", err=True)
     if errors:
         sys.exit(1)
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from lamina.cli.plain_text import plain
 from lamina.cli.template import Template, go_json
 
 _MIN_WIDTH = 10
@@ -10,10 +11,6 @@ _GAP = 3
 
 Row = Mapping[str, str]
 """The texts of one row by field name."""
-
-# Names and commands come from whoever made an image: they may not steer the terminal.
-_CODES = (*range(0x20), *range(0x7F, 0xA0))
-_CONTROLS = {code: f"\\x{code:02x}" for code in _CODES if code not in (0x09, 0x0A)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +39,7 @@ class Table:
             lines = [template.render(row).split("\t") for row in (self.headings, *rows)]
         else:
             lines = [[row[field] for field in self.fields] for row in (self.headings, *rows)]
-        return align([[cell.translate(_CONTROLS) for cell in line] for line in lines])
+        return align([[plain(cell) for cell in line] for line in lines])
 
 
 def align(lines: Sequence[Sequence[str]], *, gap: int = _GAP, min_width: int = _MIN_WIDTH) -> str:
