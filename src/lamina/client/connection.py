@@ -14,7 +14,7 @@ from aiohttp.http_writer import StreamWriter
 
 from lamina.api.errors import error_of
 from lamina.api.messages import MAX_MESSAGE
-from lamina.api.versions import NEWEST, OLDEST, ApiVersion
+from lamina.api.versions import NEWEST, ApiVersion
 from lamina.client import replies
 from lamina.client.address import Address
 from lamina.errors import (
@@ -33,7 +33,9 @@ MAX_REPLY = 256 << 20
 
 _MAX_ERROR = 1 << 20
 _CONNECT_SECONDS = 30
-_UNVERSIONED = "1.24"
+_OLDEST = ApiVersion(1, 24)
+"""Also that of engines which do not say: older ones have other errors and other shapes."""
+
 _GRAMMAR = re.compile(r"(\d{1,4})\.(\d{1,4})")
 
 Parameters = Mapping[str, str | Sequence[str]]
@@ -51,7 +53,7 @@ class Connection:
         else:
             connector = aiohttp.TCPConnector(ssl=tls if tls is not None else True, limit=0)
         self.address = address
-        self.version = OLDEST
+        self.version = _OLDEST
         self._session = aiohttp.ClientSession(
             connector=connector,
             # An image takes as long as it takes; only dialling has a limit.
@@ -82,11 +84,11 @@ class Connection:
 
     async def negotiate(self) -> None:
         """Speak the newest version that both sides know. Raises NotImplementedHere, Unavailable."""
-        announced = parse_version((await self.ping()).api_version or _UNVERSIONED)
-        if announced < OLDEST:
+        announced = parse_version((await self.ping()).api_version or str(_OLDEST))
+        if announced < _OLDEST:
             raise NotImplementedHere(
                 f"API version {announced} is not supported by this client:"
-                f" the minimum supported API version is {OLDEST}"
+                f" the minimum supported API version is {_OLDEST}"
             )
         self.version = min(announced, NEWEST)
 

@@ -327,8 +327,9 @@ async def test_tls_refusals(tls_dockerd: tuple[Dockerd, str], authority: Authori
             pass
 
 
-async def test_a_download_that_breaks_off_is_no_complete_one(tmp_path: Path) -> None:
-    path = tmp_path / "s"
+@contextlib.contextmanager
+def engine_that_says(path: Path, reply: bytes) -> Iterator[str]:
+    """The address of an engine that answers one request so, and hangs up."""
     server = socket.socket(socket.AF_UNIX)
     server.bind(str(path))
     server.listen()
@@ -337,18 +338,34 @@ async def test_a_download_that_breaks_off_is_no_complete_one(tmp_path: Path) -> 
         connection, _ = server.accept()
         with connection:
             connection.recv(65536)
-            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nonly this")
+            connection.sendall(reply)
 
     thread = threading.Thread(target=serve)
     thread.start()
     try:
+        yield f"unix://{path}"
+    finally:
+        thread.join()
+        server.close()
+
+
+async def test_a_download_that_breaks_off_is_no_complete_one(tmp_path: Path) -> None:
+    reply = b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nonly this"
+    with engine_that_says(tmp_path / "s", reply) as host:
         async with (
-            Client.connect(f"unix://{path}", api_version="1.41") as client,
+            Client.connect(host, api_version="1.41") as client,
             client.image_get("x") as stream,
         ):
             assert stream.size == 100
             with pytest.raises(errors.Unavailable, match="broke off"):
                 assert [chunk async for chunk in stream]
-    finally:
-        thread.join()
-        server.close()
+
+
+async def test_an_engine_that_is_too_old(tmp_path: Path) -> None:
+    reply = b"HTTP/1.1 200 OK\r\nApi-Version: 1.23\r\nContent-Length: 2\r\n\r\nOK"
+    with (
+        engine_that_says(tmp_path / "s", reply) as host,
+        pytest.raises(errors.NotImplementedHere, match=r"API version 1\.23 is not supported"),
+    ):
+        async with Client.connect(host):
+            pass
