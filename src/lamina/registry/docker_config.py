@@ -157,7 +157,7 @@ def _save(path: Path, document: Mapping[str, Any]) -> None:
     descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f"{target.name}.")
     temporary = Path(name)
     try:
-        with os.fdopen(descriptor, "w") as file:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             json.dump(document, file, indent="\t", ensure_ascii=False)
             file.write("\n")
             file.flush()

@@ -1,6 +1,8 @@
 import asyncio
 import json
 import stat
+import subprocess
+import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 
@@ -185,3 +187,19 @@ def test_a_helper_runs_in_either_event_loop(
 async def test_a_helper_lists_what_it_keeps(tmp_path: Path) -> None:
     helper = CredentialHelper("kept", environment=_install(tmp_path, "kept", _HELPER))
     assert await helper.list() == {"https://a.example": "user"}
+
+
+def test_the_file_is_utf8_in_every_locale(tmp_path: Path) -> None:
+    path = tmp_path / "config.json"
+    _write(path, {"auths": {}, "HttpHeaders": {"X-Name": "Zoë"}})
+    script = (
+        "import asyncio, pathlib, sys\n"
+        "from lamina.registry.docker_config import AuthConfig, DockerConfig\n"
+        "config = DockerConfig(pathlib.Path(sys.argv[1]))\n"
+        "asyncio.run(config.store('r.example', AuthConfig(username='u', password='p')))\n"
+    )
+    locale = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    subprocess.run([sys.executable, "-c", script, str(path)], env=locale, check=True)
+    document = json.loads(path.read_bytes())
+    assert document["HttpHeaders"] == {"X-Name": "Zoë"}
+    assert document["auths"] == {"r.example": {"auth": pack("u", "p")}}
