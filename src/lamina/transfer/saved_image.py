@@ -1,4 +1,4 @@
-"""Where an image's parts lie, to be saved (and, later, pushed)."""
+"""Where the parts of an image that is to be saved lie."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
