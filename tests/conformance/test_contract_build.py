@@ -57,6 +57,7 @@ ENV after=1
 LIMITS = r"""
 FROM busybox
 RUN cat /sys/fs/cgroup/memory/memory.limit_in_bytes /sys/fs/cgroup/cpu/cpu.shares || true
+RUN cat /sys/fs/cgroup/memory/memory.memsw.limit_in_bytes || true
 RUN cat /sys/fs/cgroup/cpu/cpu.cfs_quota_us /sys/fs/cgroup/cpu/cpu.cfs_period_us || true
 RUN df -k /dev/shm | tail -n 1; ulimit -Sn; ulimit -Hn; tail -n 1 /etc/hosts; ls /sys/class/net
 """
@@ -87,6 +88,9 @@ CORPUS: dict[str, tuple[str, dict[str, Any]]] = {
         {"buildargs": {"HTTP_PROXY": "p"}},
     ),
     "little memory": ("FROM busybox\nENV a=b\nRUN true", {"memory": 1000}),
+    "CPUs that are not there": ("FROM busybox\nENV a=b\nRUN true", {"cpusetcpus": "8000"}),
+    "no list of CPUs": ("FROM busybox\nENV a=b\nRUN true", {"cpusetcpus": "x"}),
+    "less than no share": ("FROM busybox\nENV a=b\nRUN true", {"cpushares": -1}),
     "a bad host": ("FROM busybox\nENV a=b", {"extrahosts": ["foo"]}),
     "limits": (
         LIMITS,

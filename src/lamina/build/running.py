@@ -11,13 +11,14 @@ from msgspec.structs import replace
 from lamina.build.ledger import BuiltImage, Ledger
 from lamina.build.mounts import MadeMounts, MountMaker, RunMounts
 from lamina.build.request import BuildRequest
-from lamina.build.settings import limits_of
+from lamina.build.settings import host_config
 from lamina.build.step_containers import StepContainers
 from lamina.build.transcript import Section
 from lamina.containers.containers import Containers
 from lamina.containers.creating import Beginning
 from lamina.containers.intermediate import after_run, not_started
 from lamina.containers.running import process_of
+from lamina.containers.sandboxing import container_limits
 from lamina.dockerfile.instructions import Network, Security
 from lamina.errors import CommandFailed, Forbidden, LaminaError, NotFound
 from lamina.oci.config import ContainerConfig, Healthcheck
@@ -149,7 +150,7 @@ class Runner:
                 user=command.config.user,
             ),
             mounts=made.mounts,
-            limits=limits_of(settings),
+            limits=container_limits(host_config(settings)),
             hostname=command.container[:12],
             network=network,
             network_of=network_of,
@@ -199,7 +200,7 @@ class Runner:
             problem = CommandFailed(
                 f"The command '{text}' returned a non-zero code: {ended.code}", code=ended.code
             )
-        return _Ending(started, ended, problem)
+        return _Ending(min(started, ended.time), ended, problem)
 
 
 @dataclass(frozen=True, slots=True)

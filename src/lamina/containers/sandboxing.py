@@ -118,6 +118,8 @@ def container_limits(host: HostConfig) -> Limits:
     period, quota = host.cpu_period, host.cpu_quota
     if host.nano_cpus:
         period, quota = _CPU_PERIOD, host.nano_cpus * _CPU_PERIOD // 1_000_000_000
+    if host.cpu_shares < 0:
+        raise InvalidParameter("shares: invalid argument")
     for limit in host.ulimits or ():
         if limit.name not in _RLIMITS.split():
             raise InvalidParameter(f"invalid ulimit type: {limit.name}")

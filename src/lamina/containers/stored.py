@@ -44,7 +44,7 @@ def with_state(container: Container, *, status: str, process: str, **changes: An
 
 
 def with_exit(container: Container, ended: Exit) -> Container:
-    """The container after the end of its first process."""
+    """The container after the end of its first process, maybe before its start was noticed."""
     return with_state(
         container,
         status="exited",
@@ -52,6 +52,7 @@ def with_exit(container: Container, ended: Exit) -> Container:
         pid=0,
         exit_code=ended.code,
         oom_killed=ended.oom_killed,
+        started=min(state_of(container).started, ended.time),
         finished=ended.time,
         endpoint=None,
     )
