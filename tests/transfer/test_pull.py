@@ -209,8 +209,17 @@ async def test_a_mirror_is_asked_first_and_may_fail(
         assert proxy.requests("/library/mirrored/")
 
 
-async def test_layers_that_are_not_those_of_the_configuration(
-    engine: Engine, other: Engine, proxy: FaultProxy, registry: Registry
+@pytest.mark.parametrize(
+    ("layers", "message"), [(1, "layers from manifest don't match"), (126, "max depth exceeded")]
+)
+async def test_layers_that_are_not_those_of_an_image(
+    engine: Engine,
+    other: Engine,
+    proxy: FaultProxy,
+    registry: Registry,
+    *,
+    layers: int,
+    message: str,
 ) -> None:
     wrong = image_of(1000, seed="one")
     await put_image(other, wrong, f"{registry.address}/t/liar:1")
@@ -218,7 +227,7 @@ async def test_layers_that_are_not_those_of_the_configuration(
         {
             "os": "linux",
             "architecture": "amd64",
-            "rootfs": {"type": "layers", "diff_ids": ["sha256:" + "a" * 64]},
+            "rootfs": {"type": "layers", "diff_ids": ["sha256:" + "a" * 64] * layers},
         }
     ).encode()
     async with RegistryClient(RegistryConfig()) as client:
@@ -228,10 +237,14 @@ async def test_layers_that_are_not_those_of_the_configuration(
         await repository.upload(blob)
         manifest = json.loads(fetched.raw)
         manifest["config"].update(digest=str(blob.digest), size=len(config))
+        manifest["layers"] *= layers
         await repository.put(json.dumps(manifest).encode(), fetched.media_type, tag="2")
-    with pytest.raises(InvalidManifest, match="layers from manifest don't match"):
+    with pytest.raises(InvalidManifest, match=message):
         await engine.image_create(from_image=f"{proxy.address}/t/liar:2")
     assert await engine.image_list(all=True) == []
+    if layers > 1:
+        # It is known before anything large is asked for.
+        assert not proxy.requests(manifest["layers"][0]["digest"])
 
 
 async def test_what_nobody_takes_up_again_is_given_up(

@@ -28,10 +28,9 @@ from lamina.oci.config import ContainerConfig, ImageConfig
 from lamina.oci.platform import Platform
 from lamina.progress import Report
 from lamina.records.catalogue import Layer
+from lamina.transfer.images import MAX_LAYERS
 
 DEFAULT_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-MAX_LAYERS: Final = 125
-"""As many layers dockerd puts on each other."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 

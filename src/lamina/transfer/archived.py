@@ -10,11 +10,10 @@ from lamina.oci.digest import Digest
 from lamina.oci.index import Index
 from lamina.oci.manifest import Manifest
 from lamina.oci.reference import Reference
+from lamina.transfer.images import MAX_LAYERS
 from lamina.transfer.members import Members
 
 _LINUX: Final = "linux"
-_MAX_LAYERS: Final = 125
-"""As many layers dockerd puts on each other."""
 _MAX_IMAGES: Final = 10_000
 
 
@@ -38,7 +37,7 @@ class ArchivedImage:
                 "invalid manifest, layers length mismatch:"
                 f" expected {len(self.layers)}, got {len(config.diff_ids)}"
             )
-        if len(self.layers) > _MAX_LAYERS:
+        if len(self.layers) > MAX_LAYERS:
             raise InvalidArchive("max depth exceeded")
         if sum(not entry.empty_layer for entry in config.history) > len(config.diff_ids):
             raise InvalidArchive("too many non-empty layers in History section")

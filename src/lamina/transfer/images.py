@@ -8,6 +8,9 @@ from lamina.oci.digest import Digest
 from lamina.oci.timestamp import parse_unix
 from lamina.records.catalogue import Image, Layer
 
+MAX_LAYERS: Final = 125
+"""As many layers dockerd puts on each other."""
+
 _NEWEST: Final = (1 << 63) - 1
 """The last nanosecond that a database has, in the year 2262; the first one is in 1677."""
 

@@ -21,12 +21,11 @@ from lamina.oci.rootfs import RootFS
 from lamina.oci.timestamp import as_go_prints
 from lamina.transfer.archived import ArchivedImage
 from lamina.transfer.docker_archive import parse_tag
+from lamina.transfer.images import MAX_LAYERS
 from lamina.transfer.members import Members
 from lamina.transfer.v1_layers import V1Image
 
 REPOSITORIES = "repositories"
-_MAX_DEPTH: Final = 125
-"""As many layers dockerd puts on each other."""
 _MAX_CONFIGS: Final = 32 << 20
 """Bytes of all configurations made; each directory gives one, with everything below it."""
 _FOREIGN_KEYS: Final = ("id", "parent", "Size", "parent_id", "layer_id", "throwaway")
@@ -97,7 +96,7 @@ def _lineage(members: Members, directory: str, known: dict[str, _Step]) -> list[
     """`directory` and its ancestors that are not known yet, youngest first."""
     lineage: list[str] = []
     while directory and directory not in known:
-        if len(lineage) > _MAX_DEPTH:
+        if len(lineage) > MAX_LAYERS:
             raise InvalidArchive("max depth exceeded")
         lineage.append(directory)
         directory = _layer_json(members, directory)[0].parent

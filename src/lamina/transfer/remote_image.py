@@ -21,6 +21,7 @@ from lamina.oci.manifest import Manifest
 from lamina.oci.platform import Platform, choose
 from lamina.records.configs import MAX_CONFIG_SIZE
 from lamina.registry.repository import Repository
+from lamina.transfer.images import MAX_LAYERS
 
 _LINUX: Final = "linux"
 _CONFIG_TYPES: Final = frozenset({"", "application/octet-stream"})
@@ -106,6 +107,8 @@ async def fetch_config(repository: Repository, manifest: Manifest, *, kept: Kept
         )
     if len(config.diff_ids) != len(manifest.layers):
         raise LayersDoNotMatch
+    if len(manifest.layers) > MAX_LAYERS:
+        raise InvalidManifest("max depth exceeded")
     return config
 
 
