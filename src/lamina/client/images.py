@@ -1,11 +1,10 @@
 """The operations on images, over HTTP."""
 
-import base64
 import contextlib
 import os
 import re
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from functools import partial
 
 import aiohttp
@@ -16,6 +15,15 @@ from lamina.api.versions import ApiVersion
 from lamina.client import replies
 from lamina.client.build_steps import StepReader
 from lamina.client.connection import Connection, Parameters, image_path
+from lamina.client.parameters import (
+    as_json,
+    auth_header,
+    config_header,
+    encode_filters,
+    given,
+    meta_headers,
+    number,
+)
 from lamina.errors import EngineError, InvalidParameter, LaminaError
 from lamina.image_api import Filters, MetaHeaders, RegistryAuth, RegistryConfig
 from lamina.models import (
@@ -53,7 +61,7 @@ class ImageCalls:
     ) -> BuildPruneResponse:
         """Delete what builds have kept beside images."""
         self._connection.require(ApiVersion(1, 31), "build prune")
-        params = _given(
+        params = given(
             all="1" if all else "",
             filters=encode_filters(filters),
             **{"keep-storage": str(keep_storage) if keep_storage else ""},
@@ -99,7 +107,7 @@ class ImageCalls:
     ) -> Operation[str]:
         """Build an image from a Dockerfile; the result is its ID."""
         params: Parameters = {
-            **_given(
+            **given(
                 dockerfile=dockerfile,
                 remote=remote,
                 q="1" if q else "",
@@ -107,30 +115,30 @@ class ImageCalls:
                 pull="1" if pull else "",
                 rm="" if rm else "0",
                 forcerm="1" if forcerm else "",
-                memory=_number(memory),
-                memswap=_number(memswap),
-                cpushares=_number(cpushares),
+                memory=number(memory),
+                memswap=number(memswap),
+                cpushares=number(cpushares),
                 cpusetcpus=cpusetcpus,
                 cpusetmems=cpusetmems,
-                cpuperiod=_number(cpuperiod),
-                cpuquota=_number(cpuquota),
-                shmsize=_number(shmsize),
+                cpuperiod=number(cpuperiod),
+                cpuquota=number(cpuquota),
+                shmsize=number(shmsize),
                 squash="1" if squash else "",
                 networkmode=networkmode,
                 platform=platform,
                 target=target,
                 cgroupparent=cgroupparent,
-                cachefrom=_json(list(cachefrom)),
-                buildargs=_json(dict(buildargs or {})),
-                labels=_json(dict(labels or {})),
-                ulimits=_json(list(ulimits)),
+                cachefrom=as_json(list(cachefrom)),
+                buildargs=as_json(dict(buildargs or {})),
+                labels=as_json(dict(labels or {})),
+                ulimits=as_json(list(ulimits)),
             ),
             "extrahosts": list(extrahosts),
         }
         headers = {
             **auth_header(x_registry_auth),
             "Content-Type": content_type,
-            "X-Registry-Config": _config_header(x_registry_config),
+            "X-Registry-Config": config_header(x_registry_config),
         }
 
         async def work(report: Report) -> str:
@@ -192,7 +200,7 @@ class ImageCalls:
         """Make an image of a container's files and configuration."""
         params: Parameters = {
             "container": container,
-            **_given(repo=repo, tag=tag, comment=comment, author=author),
+            **given(repo=repo, tag=tag, comment=comment, author=author),
             "pause": "1" if pause else "0",
             "changes": list(changes),
         }
@@ -221,7 +229,7 @@ class ImageCalls:
             return self._pull(from_image, tag, platform, headers)
         params: Parameters = {
             "fromSrc": from_src,
-            **_given(repo=repo, tag=tag, message=message, platform=platform),
+            **given(repo=repo, tag=tag, message=message, platform=platform),
             "changes": list(changes),
         }
 
@@ -244,7 +252,7 @@ class ImageCalls:
     def _pull(
         self, image: str, tag: str, platform: str, headers: Mapping[str, str]
     ) -> Operation[str]:
-        params = {"fromImage": image, **_given(tag=tag, platform=platform)}
+        params = {"fromImage": image, **given(tag=tag, platform=platform)}
 
         async def work(report: Report) -> str:
             if platform:
@@ -294,7 +302,7 @@ class ImageCalls:
         self, name: str, *, force: bool = False, noprune: bool = False
     ) -> list[ImageDeleteResponseItem]:
         """Untag an image and, with its last name, delete it and the untagged parents it frees."""
-        params = _given(force="1" if force else "", noprune="1" if noprune else "")
+        params = given(force="1" if force else "", noprune="1" if noprune else "")
         raw = await self._connection.fetch("DELETE", image_path(name, ""), params)
         return replies.deleted(raw)
 
@@ -319,7 +327,7 @@ class ImageCalls:
         digests: bool = False,
     ) -> list[ImageSummary]:
         """The images, newest first; engines below API 1.42 do not compute shared sizes."""
-        params = _given(
+        params = given(
             all="1" if all else "",
             filters=encode_filters(filters),
             digests="1" if digests else "",
@@ -330,7 +338,7 @@ class ImageCalls:
     async def image_prune(self, *, filters: Filters | None = None) -> ImagePruneResponse:
         """Delete images that nothing uses."""
         self._connection.require(ApiVersion(1, 25), "image prune")
-        params = _given(filters=encode_filters(filters))
+        params = given(filters=encode_filters(filters))
         return replies.pruned(await self._connection.fetch("POST", "/images/prune", params))
 
     def image_push(
@@ -342,7 +350,7 @@ class ImageCalls:
         x_meta: MetaHeaders | None = None,
     ) -> Operation[dict[str, str]]:
         """Push a tag or all tags; the result is the digest of each, where the engine tells it."""
-        path, params = image_path(name, "/push"), _given(tag=tag)
+        path, params = image_path(name, "/push"), given(tag=tag)
         headers = {**auth_header(x_registry_auth), **meta_headers(x_meta)}
 
         async def work(report: Report) -> dict[str, str]:
@@ -367,14 +375,14 @@ class ImageCalls:
         x_meta: MetaHeaders | None = None,
     ) -> list[ImageSearchResponseItem]:
         """Find repositories in a registry."""
-        params = {"term": term, "limit": str(limit), **_given(filters=encode_filters(filters))}
+        params = {"term": term, "limit": str(limit), **given(filters=encode_filters(filters))}
         headers = {**auth_header(x_registry_auth), **meta_headers(x_meta)}
         raw = await self._connection.fetch("GET", "/images/search", params, headers=headers)
         return replies.search_results(raw)
 
     async def image_tag(self, name: str, *, repo: str, tag: str = "") -> None:
         """Make ``repo:tag`` another name of an image; an existing tag moves."""
-        params = {"repo": repo, **_given(tag=tag)}
+        params = {"repo": repo, **given(tag=tag)}
         await self._connection.fetch("POST", image_path(name, "/tag"), params)
 
     async def _stream(
@@ -413,33 +421,6 @@ class _Download:
                 yield chunk
 
 
-def encode_filters(filters: Filters | None) -> str:
-    """Filters as the query has them: ``{"label": {"a": true}}``; empty where there are none."""
-    encoded: dict[str, dict[str, bool]] = {}
-    for name, value in (filters or {}).items():
-        texts: Iterable[str]
-        if isinstance(value, bool):
-            texts = ("true" if value else "false",)
-        elif isinstance(value, str):
-            texts = (value,)
-        else:
-            texts = value
-        encoded[name] = dict.fromkeys(texts, True)
-    return msgspec.json.encode(encoded).decode() if encoded else ""
-
-
-def auth_header(auth: RegistryAuth) -> dict[str, str]:
-    """The header with credentials, always sent: older engines take its lack for a mistake."""
-    if not isinstance(auth, str):
-        auth = base64.urlsafe_b64encode(msgspec.json.encode(dict(auth))).decode()
-    return {"X-Registry-Auth": auth or base64.urlsafe_b64encode(b"{}").decode()}
-
-
-def meta_headers(meta: MetaHeaders | None) -> dict[str, str]:
-    """The headers that an engine passes on to the registry."""
-    return {f"X-Meta-{name}": value for name, value in (meta or {}).items()}
-
-
 def _built(event: Event) -> str:
     """The ID of an image that a message of a build tells; the last one told is the result."""
     if isinstance(event, Aux):
@@ -447,22 +428,3 @@ def _built(event: Event) -> str:
     if isinstance(event, StreamText) and (match := _BUILT_QUIETLY.fullmatch(event.text)):
         return match[1]
     return ""
-
-
-def _config_header(config: RegistryConfig) -> str:
-    if not isinstance(config, str):
-        document = {registry: dict(auth) for registry, auth in config.items()}
-        config = base64.urlsafe_b64encode(msgspec.json.encode(document)).decode()
-    return config or base64.urlsafe_b64encode(b"{}").decode()
-
-
-def _number(value: int) -> str:
-    return str(value) if value else ""
-
-
-def _json(value: Mapping[str, object] | list[object]) -> str:
-    return msgspec.json.encode(value).decode() if value else ""
-
-
-def _given(**params: str) -> dict[str, str]:
-    return {name: value for name, value in params.items() if value}

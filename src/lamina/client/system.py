@@ -10,8 +10,8 @@ import msgspec
 from lamina.api.versions import ApiVersion
 from lamina.client import replies
 from lamina.client.connection import Connection, Messages, distribution_path
-from lamina.client.images import auth_header, encode_filters
 from lamina.client.moments import unix_time
+from lamina.client.parameters import auth_header, encode_filters
 from lamina.image_api import Filters, RegistryAuth
 from lamina.models import (
     AuthenticateOK,

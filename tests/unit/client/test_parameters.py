@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from lamina.client.images import encode_filters
+from lamina.client.parameters import encode_filters
 from lamina.image_api import Filters
 
 
