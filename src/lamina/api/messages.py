@@ -3,7 +3,7 @@
 A message is one JSON object ended by CRLF. Its keys, in the order in which dockerd writes them:
 ``stream``, ``status``, ``progressDetail``, ``progress``, ``id``, ``errorDetail``, ``error``,
 ``aux``. A server sends one message per HTTP chunk, because there are clients which parse chunk by
-chunk; `decode` and `MessageReader` ask for no more than newlines, because proxies may join or
+chunk; `Lines` and `MessageReader` ask for no more than newlines, because proxies may join or
 split chunks.
 
 What a build check found is an ``aux`` with the key ``BuildWarning``, which dockerd has not. It has
@@ -167,28 +167,46 @@ def _warning(aux: dict[str, Any]) -> BuildWarning | None:
     )
 
 
-class MessageReader:
-    """Cuts a byte stream, however it is chunked, into events; memory is bounded by one message."""
+class Lines:
+    """Cuts a byte stream, however it is chunked, into lines; memory is bounded by one line."""
 
     def __init__(self) -> None:
         self._rest = bytearray()
 
-    def feed(self, data: bytes) -> Iterator[Event]:
-        """The events that `data` completes. Raises EngineError, as `decode` does."""
+    def feed(self, data: bytes) -> list[bytes]:
+        """The lines that `data` completes, without empty ones. EngineError for one without end."""
         self._rest += data
+        lines: list[bytearray] = []
         if b"\n" in data:
-            *lines, rest = self._rest.split(b"\n")
-            self._rest = rest
-            for line in lines:
-                if line.strip() and (event := decode(bytes(line))) is not None:
-                    yield event
+            *lines, self._rest = self._rest.split(b"\n")
         if len(self._rest) > MAX_MESSAGE:
             raise EngineError("the engine sent a message without an end")
+        return [bytes(line) for line in lines if line.strip()]
+
+    def close(self) -> list[bytes]:
+        """A last line that lacks its end."""
+        line, self._rest = bytes(self._rest), bytearray()
+        return [line] if line.strip() else []
+
+
+class MessageReader:
+    """Cuts a byte stream into events, as `Lines` does into lines."""
+
+    def __init__(self) -> None:
+        self._lines = Lines()
+
+    def feed(self, data: bytes) -> Iterator[Event]:
+        """The events that `data` completes. Raises EngineError, as `decode` does."""
+        return _events(self._lines.feed(data))
 
     def close(self) -> Iterator[Event]:
         """The event of a last message that lacks its line end."""
-        line, self._rest = bytes(self._rest), bytearray()
-        if line.strip() and (event := decode(line)) is not None:
+        return _events(self._lines.close())
+
+
+def _events(lines: list[bytes]) -> Iterator[Event]:
+    for line in lines:
+        if (event := decode(line)) is not None:
             yield event
 
 

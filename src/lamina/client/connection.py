@@ -13,7 +13,6 @@ from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http_writer import StreamWriter
 
 from lamina.api.errors import error_of
-from lamina.api.messages import MAX_MESSAGE
 from lamina.api.versions import NEWEST, ApiVersion
 from lamina.client import replies
 from lamina.client.address import Address
@@ -220,23 +219,6 @@ class _Upload(aiohttp.AsyncIterablePayload):
         except Exception as error:
             self.failure = error
             raise
-
-
-class Messages:
-    """Cuts a stream into lines; memory is bounded by one line."""
-
-    def __init__(self) -> None:
-        self._rest = bytearray()
-
-    def feed(self, data: bytes) -> list[bytes]:
-        """The lines that `data` completes. Raises EngineError for a line without an end."""
-        self._rest += data
-        if b"\n" not in data:
-            if len(self._rest) > MAX_MESSAGE:
-                raise EngineError("the engine sent a message without an end")
-            return []
-        *lines, self._rest = self._rest.split(b"\n")
-        return [bytes(line) for line in lines if line.strip()]
 
 
 def parse_version(text: str) -> ApiVersion:

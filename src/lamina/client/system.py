@@ -7,9 +7,10 @@ from collections.abc import AsyncGenerator, Sequence
 
 import msgspec
 
+from lamina.api.messages import Lines
 from lamina.api.versions import ApiVersion
 from lamina.client import replies
-from lamina.client.connection import Connection, Messages, distribution_path
+from lamina.client.connection import Connection, distribution_path
 from lamina.client.moments import unix_time
 from lamina.client.parameters import auth_header, encode_filters
 from lamina.image_api import Filters, RegistryAuth
@@ -75,11 +76,11 @@ class SystemCalls:
             "filters": encode_filters(filters),
         }
         params = {name: value for name, value in given.items() if value}
-        messages = Messages()
+        lines = Lines()
         async with (
             self._connection.open("GET", "/events", params) as response,
             contextlib.aclosing(self._connection.lines(response)) as chunks,
         ):
             async for chunk in chunks:
-                for line in messages.feed(chunk):
+                for line in lines.feed(chunk):
                     yield replies.event(line)

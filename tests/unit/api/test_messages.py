@@ -5,6 +5,7 @@ from hypothesis import given, strategies as st
 
 from lamina.api.messages import (
     MAX_MESSAGE,
+    Lines,
     MessageReader,
     decode,
     encode,
@@ -122,6 +123,18 @@ def test_a_reader_finds_the_messages_however_they_are_cut(sizes: list[int]) -> N
             data = data[size:]
     found += reader.close()
     assert found == EVENTS
+
+
+@pytest.mark.parametrize("size", range(1, 27))
+def test_lines_however_they_are_cut(size: int) -> None:
+    text, lines = b'{"a":1}\n{"b":2}\r\n\n{"c":3}', Lines()
+    found = [
+        line.strip()
+        for start in range(0, len(text), size)
+        for line in lines.feed(text[start : start + size])
+    ]
+    assert found == [b'{"a":1}', b'{"b":2}']
+    assert (lines.close(), lines.close()) == ([b'{"c":3}'], [])
 
 
 def test_a_last_message_needs_no_line_end() -> None:

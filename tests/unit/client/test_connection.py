@@ -1,8 +1,8 @@
 import pytest
 
 from lamina.api.versions import ApiVersion
-from lamina.client.connection import Messages, image_path, parse_version
-from lamina.errors import EngineError, InvalidParameter, InvalidReference
+from lamina.client.connection import image_path, parse_version
+from lamina.errors import InvalidParameter, InvalidReference
 
 
 def test_versions() -> None:
@@ -33,22 +33,3 @@ def test_names_in_paths(name: str, path: str) -> None:
 def test_names_that_would_lead_elsewhere(name: str) -> None:
     with pytest.raises(InvalidReference, match=r"^invalid reference format$"):
         image_path(name, "/json")
-
-
-def test_messages_however_they_are_cut() -> None:
-    text = b'{"a":1}\n{"b":2}\r\n\n{"c":3}\n'
-    for size in range(1, len(text)):
-        messages = Messages()
-        found = [
-            line.strip()
-            for start in range(0, len(text), size)
-            for line in messages.feed(text[start : start + size])
-        ]
-        assert found == [b'{"a":1}', b'{"b":2}', b'{"c":3}']
-
-
-def test_a_message_without_an_end_is_refused() -> None:
-    messages = Messages()
-    assert messages.feed(b"x" * 4_000_000) == []
-    with pytest.raises(EngineError, match="without an end"):
-        messages.feed(b"x" * 4_000_000)
