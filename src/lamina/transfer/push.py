@@ -5,7 +5,6 @@ layers are compressed once, and a manifest is made of what that gave, as a docke
 """
 
 import asyncio
-import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -14,7 +13,6 @@ from typing import Any, Final
 import msgspec
 
 from lamina.errors import InvalidParameter, NotFound
-from lamina.oci import mediatype
 from lamina.oci.descriptor import Descriptor
 from lamina.oci.digest import Digest
 from lamina.oci.index import Index
@@ -38,6 +36,7 @@ from lamina.registry.failure import RegistryError, RegistryNotFound
 from lamina.registry.repository import Repository
 from lamina.transfer.compressing import compress_layer, compressed_blob
 from lamina.transfer.incoming import Incoming
+from lamina.transfer.made_manifest import make_manifest
 from lamina.transfer.pushed_again import push_again
 from lamina.transfer.pushed_image import PushedImage, needed_for_push, read_pushed_image
 from lamina.transfer.pushed_layer import push_document, push_layer
@@ -48,9 +47,6 @@ from lamina.transfer.shared import Tell
 
 _MOST_MOUNTS: Final = 3
 """Other repositories that are tried for one blob: each costs a request."""
-
-_DOCKER_TYPES: Final = {mediatype.OCI_LAYER_GZIP: mediatype.DOCKER_LAYER_GZIP}
-
 
 _GetBlob = Callable[[Tell], Awaitable[LayerBlob]]
 """Gives the blob to push, when it is there."""
@@ -207,7 +203,7 @@ class _Pusher:
         image_id = pushed.image.id
         await push_document(self._resources.blobs, self._repository, image_id)
         config_size = (await self._resources.blobs.stat(image_id)).size
-        return _make_manifest(
+        return make_manifest(
             image_id, config_size, [blobs[diff_id] for diff_id in pushed.image.diff_ids]
         )
 
@@ -282,38 +278,6 @@ def _ready(blob: LayerBlob) -> _GetBlob:
         return blob
 
     return get
-
-
-def _make_manifest(image_id: Digest, config_size: int, blobs: Sequence[LayerBlob]) -> Manifest:
-    """Docker's own kind, which every registry and client takes; only zstd needs OCI's."""
-    if all(blob.media_type in _DOCKER_TYPES for blob in blobs):
-        return _docker_manifest(
-            Descriptor(mediatype.DOCKER_CONFIG, image_id, config_size),
-            [Descriptor(_DOCKER_TYPES[b.media_type], b.digest, b.size) for b in blobs],
-        )
-    return Manifest.build(
-        Descriptor(mediatype.OCI_CONFIG, image_id, config_size),
-        [Descriptor(blob.media_type, blob.digest, blob.size) for blob in blobs],
-    )
-
-
-def _docker_manifest(config: Descriptor, layers: Sequence[Descriptor]) -> Manifest:
-    """Written as a dockerd writes it: one that pulls the image and pushes it keeps its digest."""
-
-    def entry(descriptor: Descriptor) -> dict[str, Any]:
-        return {
-            "mediaType": descriptor.media_type,
-            "size": descriptor.size,
-            "digest": str(descriptor.digest),
-        }
-
-    document = {
-        "schemaVersion": 2,
-        "mediaType": mediatype.DOCKER_MANIFEST,
-        "config": entry(config),
-        "layers": [entry(layer) for layer in layers],
-    }
-    return Manifest.parse(json.dumps(document, indent=3).encode())
 
 
 def _record(

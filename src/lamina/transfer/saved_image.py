@@ -19,6 +19,7 @@ from lamina.records import catalogue as records
 from lamina.records.catalogue import Catalogue, Image, Layer, LayerBlob
 from lamina.records.records import Lease
 from lamina.transfer import oci_layout
+from lamina.transfer.made_manifest import make_oci_manifest
 from lamina.transfer.resources import Resources
 
 Find = Callable[[Catalogue], Mapping[Digest, tuple[Reference, ...]]]
@@ -122,7 +123,7 @@ async def _locate(resources: Resources, found: _Found) -> SavedImage:
         # The manifest may name the configuration by another algorithm than an image ID's.
         blobs[kept.manifest.config.digest] = config.size
     else:
-        made = _made_manifest(config, stack)
+        made = make_oci_manifest(config.digest, config.size, stack)
         own = Descriptor(made.media_type, made.digest, made.size)
         blobs[own.digest] = made.raw
     descriptors = []
@@ -177,13 +178,6 @@ def _layer_blobs(layers: Sequence[Layer], kept: _Kept | None) -> tuple[LayerBlob
     return tuple(
         min(layer.blobs, key=lambda blob: (_PREFERENCE.index(blob.media_type), blob.digest))
         for layer in layers
-    )
-
-
-def _made_manifest(config: ImageConfig, layers: Sequence[LayerBlob]) -> Manifest:
-    return Manifest.build(
-        Descriptor(mediatype.OCI_CONFIG, config.digest, config.size),
-        [Descriptor(blob.media_type, blob.digest, blob.size) for blob in layers],
     )
 
 
