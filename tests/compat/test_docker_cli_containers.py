@@ -403,3 +403,17 @@ def test_what_is_committed_on_dockerd_runs_on_lamina(clis: Clis) -> None:
     assert lamina(*RUN, "made:2", "sh", "-c", "cat /made; ls /etc") == docker(
         *RUN, "made:2", "sh", "-c", "cat /made; ls /etc"
     )
+
+
+_ENDPOINT = "{{range .NetworkSettings.Networks}}{{.NetworkID}} {{len .EndpointID}}{{end}}"
+
+
+def test_what_a_container_is_in_its_network(clis: Clis) -> None:
+    for cli in clis:
+        network = cli("network", "inspect", "--format", "{{.Id}}", "none").strip()
+        id = cli("create", "--network", "none", IMAGE, "sleep", "1000").strip()
+        told = [cli("inspect", "--format", _ENDPOINT, id)]
+        for verb in ("start", "kill"):
+            cli(verb, id)
+            told.append(cli("inspect", "--format", _ENDPOINT, id))
+        assert told == [" 0\n", f"{network} 64\n", f"{network} 0\n"]

@@ -6,15 +6,14 @@ from typing import Final
 import msgspec
 
 from lamina.containers.live import HealthState
-from lamina.containers.settings import Settings, State
+from lamina.containers.networking import endpoints, network_settings
+from lamina.containers.settings import State
 from lamina.containers.stored import settings_of, state_of
 from lamina.models import (
     ContainerInspect,
     ContainerState,
     ContainerSummary,
-    EndpointSettings,
     GraphDriverData,
-    NetworkSettings,
     Port,
     SummaryHostConfig,
     SummaryNetworks,
@@ -23,11 +22,9 @@ from lamina.oci.timestamp import ZERO, format_unix
 from lamina.records.catalogue import Catalogue
 from lamina.records.containers import Container
 from lamina.records.lookup import is_id_of
-from lamina.runtime.networks.network import Endpoint
 
 __all__ = ["inspect_container", "shown_image", "status_text", "summarize"]
 
-_NOWHERE: Final = Endpoint(address="", prefix=0, gateway="")
 _UNITS: Final = (
     (2 * 365 * 86_400, 365 * 86_400, "years"),
     (2 * 30 * 86_400, 30 * 86_400, "months"),
@@ -41,6 +38,7 @@ _UNITS: Final = (
 def inspect_container(
     container: Container,
     *,
+    engine_id: str,
     bundle: Path | None,
     log: Path,
     driver: str,
@@ -69,19 +67,7 @@ def inspect_container(
         graph_driver=GraphDriverData(name=driver),
         mounts=list(settings.mounts),
         config=settings.config,
-        network_settings=_network_settings(container, settings),
-    )
-
-
-def _network_settings(container: Container, settings: Settings) -> NetworkSettings:
-    endpoint = state_of(container).endpoint or _NOWHERE
-    return NetworkSettings(
-        ports=dict.fromkeys(settings.config.exposed_ports) if container.is_running else {},
-        ip_address=endpoint.address,
-        ip_prefix_len=endpoint.prefix,
-        gateway=endpoint.gateway,
-        mac_address=endpoint.mac,
-        networks=_networks(container, settings),
+        network_settings=network_settings(container, engine_id),
     )
 
 
@@ -103,22 +89,13 @@ def _state(container: Container, health: HealthState | None) -> ContainerState:
     )
 
 
-def _networks(container: Container, settings: Settings) -> dict[str, EndpointSettings]:
-    mode = settings.host_config.network_mode
-    if mode.startswith("container:"):
-        return {}
-    endpoint = state_of(container).endpoint or _NOWHERE
-    shown = EndpointSettings(
-        ip_address=endpoint.address,
-        ip_prefix_len=endpoint.prefix,
-        gateway=endpoint.gateway,
-        mac_address=endpoint.mac,
-    )
-    return {"bridge" if mode == "default" else mode: shown}
-
-
 def summarize(
-    catalogue: Catalogue, container: Container, now: int, health: HealthState | None
+    catalogue: Catalogue,
+    container: Container,
+    now: int,
+    health: HealthState | None,
+    *,
+    engine_id: str,
 ) -> ContainerSummary:
     """One row of a list."""
     settings = settings_of(container)
@@ -142,7 +119,7 @@ def summarize(
         state=container.status,
         status=status_text(container, now, health),
         host_config=SummaryHostConfig(network_mode=settings.host_config.network_mode),
-        network_settings=SummaryNetworks(networks=_networks(container, settings)),
+        network_settings=SummaryNetworks(networks=endpoints(container, engine_id)),
         mounts=list(settings.mounts),
     )
 

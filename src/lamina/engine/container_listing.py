@@ -34,6 +34,7 @@ def list_containers(
     filters: Filters | None,
     now: int,
     health: Callable[[Container], HealthState | None],
+    engine_id: str,
 ) -> list[ContainerSummary]:
     """The containers that `filters` let through, newest first; `health` knows how they are.
 
@@ -46,7 +47,7 @@ def list_containers(
     chosen = [each for each in found if (everything or each.is_running) and wanted(each)]
     if limit > 0:
         chosen = chosen[:limit]
-    return [summarize(catalogue, each, now, health(each)) for each in chosen]
+    return [summarize(catalogue, each, now, health(each), engine_id=engine_id) for each in chosen]
 
 
 class _Wanted:

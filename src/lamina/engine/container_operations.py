@@ -202,6 +202,7 @@ class ContainerOperations:
             filters=filters,
             now=containers.now(),
             health=lambda each: containers.live(each).health if each.is_running else None,
+            engine_id=containers.records.engine_id,
         )
         return [await self._sized(summary) for summary in found] if size else found
 
@@ -219,6 +220,7 @@ class ContainerOperations:
         container = containers.find(id)
         found = inspect_container(
             container,
+            engine_id=containers.records.engine_id,
             bundle=containers.workshop.bundle(container.process, container.id)
             if container.process
             else None,

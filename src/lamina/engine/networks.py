@@ -1,11 +1,11 @@
 """The networks that there are: bridge, if containers' own ones have a way out, host and none."""
 
-from hashlib import sha256
 from typing import Final
 
 import msgspec
 
-from lamina.containers.stored import settings_of, state_of
+from lamina.containers.networking import network_id, network_of
+from lamina.containers.stored import state_of
 from lamina.engine.filters import FilterSet
 from lamina.errors import InvalidFilter, InvalidParameter, NotFound
 from lamina.image_api import Filters
@@ -24,7 +24,7 @@ def predefined_networks(engine_id: str, created: str, *, bridge: bool) -> list[N
     return [
         NetworkInspect(
             name=name,
-            id=sha256(f"{engine_id}/{name}".encode()).hexdigest(),
+            id=network_id(engine_id, name),
             created=created,
             driver=driver,
         )
@@ -84,14 +84,9 @@ def with_containers(network: NetworkInspect, catalogue: Catalogue) -> NetworkIns
     found = {
         container.id: _in_network(container)
         for container in catalogue.containers.values()
-        if container.is_running and _network_of(container) == network.name
+        if container.is_running and network_of(container) == network.name
     }
     return msgspec.structs.replace(network, containers=found)
-
-
-def _network_of(container: Container) -> str:
-    mode = settings_of(container).host_config.network_mode
-    return "bridge" if mode == "default" else mode
 
 
 def _in_network(container: Container) -> NetworkContainer:
