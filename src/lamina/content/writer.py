@@ -254,7 +254,10 @@ class LocalWriter:
                 return
             try:
                 if self._keep and self._failure is None:
-                    self._write_batch()
+                    # Nobody was promised these, and why they leave is more to be told of: the disk
+                    # has a part of them then, which is as good a beginning.
+                    with contextlib.suppress(OSError):
+                        self._write_batch()
             finally:
                 self._release()
 
@@ -262,9 +265,10 @@ class LocalWriter:
         """Close the file, once nothing works on it any more, and remove it unless it is kept."""
         self._closed = True
         self._batch = []
-        for running in (self._hashing, self._flushing):
-            if running is not None:
-                running.exception()
+        if self._hashing is not None:
+            self._hashing.exception()
+        with contextlib.suppress(OSError):
+            self._await_flush()
         if self._file is not None:
             try:
                 if not self._keep:

@@ -8,7 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from lamina.content.blobs import BlobFiles
 from lamina.content.local import LocalStore
+from lamina.content.staging import NamedFile
+from lamina.content.threads import Threads
+from lamina.content.writer import FLUSH_SIZE, LocalWriter
 from lamina.errors import BlobNotFound, CorruptData, DigestMismatch
 from lamina.oci.digest import Digest
 from tests.unit.content.conformance import MIB, BlobStoreSuite, content, everything, put
@@ -66,6 +70,44 @@ async def test_layout(store: LocalStore, tmp_path: Path) -> None:
         await writer.write(b"2")
         await writer.commit()
     assert names_in(tmp_path / "ingest") == []
+
+
+async def test_why_an_ingest_is_left_is_told_on_a_full_disk_too(store: LocalStore) -> None:
+    async def leave() -> None:
+        async with store.ingest("key") as writer:
+            await writer.write(b"12345")
+            raise KeyError
+
+    with file_size_limit(3), pytest.raises(KeyError):
+        await leave()
+    async with store.ingest("key") as writer:
+        assert writer.offset == 3
+
+
+async def test_what_the_disk_did_not_take_is_not_kept(tmp_path: Path) -> None:
+    """A later attempt would read it from memory, and take it for kept."""
+    directory = tmp_path / "key"
+    directory.mkdir()
+    (directory / "data").touch()
+    threads = Threads()
+
+    def stage() -> NamedFile:
+        # What cannot be flushed.
+        return NamedFile(directory, os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC))
+
+    writer = LocalWriter(
+        stage=stage,
+        blobs=BlobFiles(tmp_path),
+        expected=None,
+        size=None,
+        keep=True,
+        threads=threads,
+    )
+    await writer.begin()
+    for _ in range(FLUSH_SIZE // MIB):
+        await writer.write(bytes(MIB))
+    await writer.close()
+    assert not directory.exists()
 
 
 async def test_an_empty_root_is_an_empty_store(tmp_path: Path) -> None:
