@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from threading import Lock
 from typing import Protocol
@@ -133,7 +134,9 @@ class NamespaceMounter:
         with self._lock:
             for pipe in (self._holder.stdin, self._holder.stdout):
                 assert pipe is not None
-                pipe.close()
+                # What could not be written to one that was killed is tried once more.
+                with suppress(BrokenPipeError):
+                    pipe.close()
             self._holder.wait()
 
     def _ask(self, request: dict[str, object]) -> None:

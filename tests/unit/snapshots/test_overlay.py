@@ -1,5 +1,6 @@
 import io
 import os
+import signal
 import tarfile
 from pathlib import Path
 
@@ -91,6 +92,15 @@ class TestOverlay(SnapshotsSuite):
         while (root / f"trees/sha256/{chain_id.hex}/boot").exists():
             os.sched_yield()
         await flushing.close()
+
+
+def test_a_mounter_whose_process_was_killed_can_be_closed(tmp_path: Path) -> None:
+    mounter = NamespaceMounter()
+    os.kill(mounter.pid, signal.SIGKILL)
+    os.waitid(os.P_PID, mounter.pid, os.WEXITED | os.WNOWAIT)
+    with pytest.raises(BrokenPipeError):
+        mounter.unmount(tmp_path)
+    mounter.close()
 
 
 class TestOverlayInUserNamespace(SnapshotsSuite):
