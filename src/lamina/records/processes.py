@@ -83,15 +83,16 @@ def _is_abandoned(path: Path) -> bool:
     except FileNotFoundError:
         return False
     try:
-        return _lock_now(file)
+        # Shared: another who looks at the same moment is not to be taken for the process itself.
+        return _lock_now(file, shared=True)
     finally:
         os.close(file)
 
 
-def _lock_now(file: int) -> bool:
-    """Lock an open file for us alone; False if another has it."""
+def _lock_now(file: int, *, shared: bool = False) -> bool:
+    """Lock an open file, for us alone unless `shared`; False if another has it."""
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True

@@ -1,6 +1,7 @@
 """Several processes on one root, and what is left of those that were killed."""
 
 import asyncio
+import fcntl
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -88,6 +89,17 @@ async def test_one_at_a_time_removes_what_others_have_left(tmp_path: Path) -> No
             done, _ = await asyncio.wait({waiting}, timeout=0.1)
             assert not done
         await waiting
+
+
+def test_who_looks_is_not_taken_for_the_process_itself(tmp_path: Path) -> None:
+    directory = tmp_path / "processes"
+    one = Presence(directory)
+    (directory / "killed").touch()
+    with (directory / "killed").open() as another:
+        fcntl.flock(another, fcntl.LOCK_SH)
+        assert one.living() == {one.id}
+        assert one.forget_dead() == {"killed"}
+    one.close()
 
 
 async def test_recovery_is_not_waited_for_without_end(tmp_path: Path) -> None:
