@@ -36,13 +36,13 @@ class Database:
     def __init__(self, path: Path) -> None:
         self._path = path
         _make_private(path)
+        self.mark = Mark(path.with_name(f"{path.name}-mark"))
+        """Which generation is the latest, where that is sure."""
         self._engine = _create_engine(path)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="lamina-records")
         self._writer: Connection | None = None
         self._durable = True
         self._watcher = sqlite3.connect(path, isolation_level=None)
-        self.mark = Mark(path.with_name(f"{path.name}-mark"))
-        """Which generation is the latest, where that is sure."""
 
     async def run(self, function: Callable[[Connection], T], *, durable: bool = True) -> T:
         """Run `function` in a write transaction: committed if it returns, undone if it raises.

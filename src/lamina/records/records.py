@@ -98,7 +98,12 @@ class Records:
         self._blobs = blobs
         self._logger = logger
         self._presence = Presence(root / "processes")
-        self._database = Database(root / "lamina.db")
+        try:
+            self._database = Database(root / "lamina.db")
+        except BaseException:
+            # On a full disk, for one: others would see this process at work as long as it lives.
+            self._presence.close()
+            raise
         self._writing = asyncio.Lock()
         self._catalogue = Catalogue(generation=-1)
         self._own_generation = -1
@@ -245,8 +250,10 @@ class Records:
     async def _close(self) -> None:
         while self._unfinished:
             await asyncio.wait(self._unfinished)
-        await self._database.close()
-        self._presence.close()
+        try:
+            await self._database.close()
+        finally:
+            self._presence.close()
 
     async def _begin(self) -> None:
         await self._database.run(self._migrate)

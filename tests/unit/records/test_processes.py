@@ -91,6 +91,14 @@ async def test_one_at_a_time_removes_what_others_have_left(tmp_path: Path) -> No
         await waiting
 
 
+async def test_who_cannot_open_the_records_is_not_there(tmp_path: Path) -> None:
+    (tmp_path / "lamina.db-mark").mkdir()
+    with pytest.raises(IsADirectoryError):
+        async with records_in(tmp_path):
+            pass
+    assert list((tmp_path / "processes").iterdir()) == []
+
+
 def test_who_looks_is_not_taken_for_the_process_itself(tmp_path: Path) -> None:
     directory = tmp_path / "processes"
     one = Presence(directory)
