@@ -29,6 +29,7 @@ from lamina.layers.directories import (
     remove,
 )
 from lamina.layers.footprint import WHITEOUT_PREFIX, is_whiteout, unpack_error
+from lamina.layers.implied import MAX_IMPLIED, ImpliedDirectories
 from lamina.layers.index import OPAQUE_MARKER
 from lamina.layers.ownership import Ownership
 from lamina.layers.sparse import SparseData
@@ -74,6 +75,8 @@ class ApplyOptions:
     """Prefix of overlayfs's attributes; ``user.overlay.`` for mounts with ``userxattr``."""
     whiteouts: bool = True
     """Whether names of whiteouts mean something; else it is an archive of files, and no layer."""
+    max_implied: int = MAX_IMPLIED
+    """Bytes of memory, about, for directories that have no entry."""
     adapt: Callable[[TarHeader], TarHeader] | None = None
     """Gives what is to be made in the place of an entry, or raises LaminaError."""
 
@@ -127,6 +130,7 @@ class LayerApplier:
         # By true path: what the layer says of a directory, and directories it is silent about.
         self._said: dict[str, TarHeader] = {}
         self._implied: dict[str, None] = {}
+        self._remembered = ImpliedDirectories(unpack_error, limit=self._options.max_implied)
         # Merged: the true paths of what this layer has made, and of what leads there.
         self._made: set[str] = set()
         self._added = 0
@@ -306,6 +310,7 @@ class LayerApplier:
         os.mkdir(name, 0o700, dir_fd=parent.fd)
         # A directory of this path may have been there and been replaced.
         self._said.pop(path, None)
+        self._remembered.add(path)
         self._implied[path] = None
         if there and not self._merged:
             made = self._directories.enter(parent, name, fresh=parent.fresh)
@@ -419,9 +424,10 @@ class LayerApplier:
     def _note(self, path: str) -> None:
         """Remember that this layer made `path`, and so all that leads to it."""
         made = self._made
-        while path and path not in made:
+        made.add(path)
+        while (path := path.rpartition("/")[0]) and path not in made:
+            self._remembered.add(path)
             made.add(path)
-            path = path.rpartition("/")[0]
 
     def _remove_unmade(self, path: str) -> None:
         """Remove what is below the directory at a true path and is of lower layers."""

@@ -4,7 +4,7 @@ It is computed once per diff ID and kept. The encoded form is columns in Message
 all entries joined by NUL (which no path can hold), numbers in lists, rare things in maps.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final, Protocol
 
@@ -13,6 +13,7 @@ from msgspec import structs
 
 from lamina.errors import CorruptData
 from lamina.layers.footprint import Footprint, FootprintLimits, is_whiteout, unpack_error
+from lamina.layers.implied import ImpliedDirectories
 from lamina.layers.placing import Placing
 from lamina.layers.tarheader import NO_XATTRS, EntryType, TarHeader
 from lamina.layers.tarstream import TarScanner
@@ -132,10 +133,10 @@ class LayerIndex:
     def children(self, path: str = "") -> tuple[str, ...]:
         """Return the paths directly below `path`, sorted, those without an entry of their own too.
 
-        Empty if nothing is below it, or it is not there.
+        Empty if nothing is below it, or it is not there. Raises InvalidLayer (`MAX_IMPLIED`).
         """
         if self._children is None:
-            self._children = _tree(self._by_path)
+            self._children = _tree(self._by_path.keys())
         return tuple(self._children.get(path, ()))
 
     def encode(self) -> bytes:
@@ -311,9 +312,10 @@ def _placed(header: TarHeader, placing: Placing[IndexEntry]) -> TarHeader:
     return header if path == header.path else structs.replace(header, path=path)
 
 
-def _tree(paths: Iterable[str]) -> dict[str, list[str]]:
+def _tree(paths: Collection[str]) -> dict[str, list[str]]:
     """Map each directory, named or implied, to what is directly below it."""
     below: dict[str, set[str]] = {}
+    implied = ImpliedDirectories(unpack_error)
     for path in paths:
         child = path
         while child:
@@ -322,6 +324,8 @@ def _tree(paths: Iterable[str]) -> dict[str, list[str]]:
             if child in siblings:
                 break
             siblings.add(child)
+            if child not in paths:
+                implied.add(child)
             child = above
     return {above: sorted(children) for above, children in below.items()}
 
