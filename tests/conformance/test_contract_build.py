@@ -91,6 +91,17 @@ CORPUS: dict[str, tuple[str, dict[str, Any]]] = {
     "CPUs that are not there": ("FROM busybox\nENV a=b\nRUN true", {"cpusetcpus": "8000"}),
     "no list of CPUs": ("FROM busybox\nENV a=b\nRUN true", {"cpusetcpus": "x"}),
     "less than no share": ("FROM busybox\nENV a=b\nRUN true", {"cpushares": -1}),
+    "an empty continuation": (
+        "FROM busybox\nENV a=b \\\n\n  c=d\nENV e=f\\\n \n g=h\n",
+        {},
+    ),
+    "no ports": ("FROM busybox\nEXPOSE $nope", {}),
+    "nothing to run": ("FROM busybox\nRUN []", {}),
+    "nothing to run at all": ("FROM busybox\nCMD []\nRUN []", {}),
+    "files of itself": ("FROM busybox\nCOPY --from=0 a b", {}),
+    "files of nobody": ("FROM busybox\nCOPY --from=1 a b", {}),
+    "no such platform": ("FROM --platform=a/b/c/d busybox", {}),
+    "no platform": ("FROM --platform=$nope busybox", {}),
     "a bad host": ("FROM busybox\nENV a=b", {"extrahosts": ["foo"]}),
     "limits": (
         LIMITS,

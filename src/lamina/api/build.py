@@ -50,6 +50,7 @@ class BuildHandlers:
         query = exchange.query
         remote = query.text("remote")
         _check_version(query, remote)
+        _check_isolation(query)
         outputs = _outputs_of(exchange)
         operation = self._engine.image_build(
             dockerfile=query.text("dockerfile"),
@@ -105,6 +106,12 @@ class BuildHandlers:
         if not exchange.query.text("id"):
             raise InvalidParameter("build ID not provided")
         exchange.reply(200)
+
+
+def _check_isolation(query: Query) -> None:
+    isolation = query.text("isolation")
+    if isolation.lower() not in {"", "default"}:
+        raise InvalidParameter(f'Unsupported isolation: "{isolation}"')
 
 
 def _check_version(query: Query, remote: str) -> None:

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 
 from lamina.build.checking import check_plan, tell
+from lamina.build.comments import empty_continuations
 from lamina.build.context import spooled
 from lamina.build.exporting import Exporter
 from lamina.build.files import ContextFiles, ImageFiles
@@ -18,6 +19,7 @@ from lamina.build.remote import RemoteContext, remote_context
 from lamina.build.request import BuildRequest
 from lamina.build.source import read_dockerfile
 from lamina.build.stages import BuildWork, Stages
+from lamina.build.transcript import red
 from lamina.content.threads import run_to_end
 from lamina.dockerfile.buildargs import BuildArguments, platform_arguments
 from lamina.dockerfile.stages import Dockerfile
@@ -109,6 +111,7 @@ class _Build:
     async def run(self) -> BuiltImage:
         """All of it; the image of the target."""
         request, ledger = self._work.request, self._work.ledger
+        await self._warn_of_empty_continuations()
         await self._global_arguments()
         try:
             result = await self._stages.build()
@@ -136,6 +139,11 @@ class _Build:
         await self._tell_the_end(result, tags)
         await tell(warnings, result.id, work.report)
         return result
+
+    async def _warn_of_empty_continuations(self) -> None:
+        found = self._work.plan.dockerfile.document.empty_continuations
+        if found:
+            await self._text(red(empty_continuations([node.text for node, _ in found])))
 
     async def _global_arguments(self) -> None:
         plan = self._work.plan

@@ -19,7 +19,8 @@ def comment_of(instruction: ins.Instruction) -> str:
         case ins.Maintainer(maintainer=text) | ins.User(user=text) | ins.StopSignal(signal=text):
             return _named(instruction, [text])
         case ins.Expose(ports=texts):
-            return _named(instruction, texts)
+            # Variables may leave no port at all.
+            return _named(instruction, [" ".join(texts)])
         case ins.Volume(paths=texts) | ins.Shell(shell=texts):
             return _named(instruction, [f"[{' '.join(texts)}]"])
         case ins.OnBuild(trigger=text):
@@ -35,6 +36,12 @@ def comment_of(instruction: ins.Instruction) -> str:
 def command_comment(instruction: ins.Cmd | ins.Entrypoint, words: Sequence[str]) -> str:
     """The comment of CMD and ENTRYPOINT; `words` is the command with its shell."""
     return _named(instruction, [quote_all(list(words))])
+
+
+def empty_continuations(lines: Sequence[str]) -> str:
+    """What dockerd says of a Dockerfile in which these instructions go on after an empty line."""
+    found = "".join(f"[WARNING]: Empty continuation line found in:\n    {line}\n" for line in lines)
+    return f"{found}[WARNING]: Empty continuation lines will become errors in a future release.\n"
 
 
 def overridden(config: Healthcheck | None) -> str:

@@ -15,7 +15,7 @@ from lamina.dockerfile.parser import Node
 from lamina.dockerfile.shellwords import Expander
 from lamina.dockerfile.source import DockerfileError
 from lamina.dockerfile.stages import SCRATCH, Dockerfile, Stage
-from lamina.errors import InvalidParameter, LaminaError
+from lamina.errors import InvalidParameter, InvalidPlatform, LaminaError
 from lamina.oci.platform import Platform
 
 MAX_STEPS: Final = 2000
@@ -153,11 +153,18 @@ def _origin(
         if not base:
             raise InvalidParameter(f"base name ({origin.base}) should not be blank")
         wanted = arguments.expand_global(origin.platform, expander).text
-        platform = Platform.parse(wanted) if wanted else None
+        platform = _platform(wanted) if origin.platform else None
     except LaminaError as error:
         return PlannedStage(stage=stage, problem=error)
     base_stage = dockerfile.named(base, before=stage.index)
     return PlannedStage(stage=stage, base=base, base_stage=base_stage, platform=platform)
+
+
+def _platform(text: str) -> Platform:
+    try:
+        return Platform.parse(text)
+    except InvalidPlatform as error:
+        raise InvalidParameter(f"failed to parse platform {text}: {error}") from error
 
 
 def _needed(dockerfile: Dockerfile, origins: list[PlannedStage], last: Stage) -> set[int]:

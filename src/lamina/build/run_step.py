@@ -34,12 +34,16 @@ async def run(state: StageState, instruction: ins.Run) -> None:
     step = replace(config, cmd=(*flags, *arguments.recorded(line.words)), entrypoint=None)
     if await state.take_from_cache(step):
         return
+    # Without a command of its own it is the image's that runs, as in any container.
+    argv = line.argv or config.cmd
+    if not argv:
+        raise InvalidParameter("No command specified")
     created, container = state.moment(step)
     section, request = state.tools.section, state.tools.request
     check_settings(request.run)
     await section.text(f" ---> Running in {container[:12]}\n")
     command = Command(
-        argv=line.argv,
+        argv=argv,
         env=(*(config.env or ()), *arguments.environment),
         config=config,
         container=container,

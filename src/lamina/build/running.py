@@ -13,7 +13,7 @@ from lamina.build.mounts import MadeMounts, MountMaker, RunMounts
 from lamina.build.request import BuildRequest
 from lamina.build.settings import host_config
 from lamina.build.step_containers import StepContainers
-from lamina.build.transcript import Section
+from lamina.build.transcript import Section, red
 from lamina.containers.containers import Containers
 from lamina.containers.creating import Beginning
 from lamina.containers.intermediate import after_run, not_started
@@ -230,7 +230,7 @@ class _Voice:
     async def say(self, text: str, *, is_stderr: bool) -> None:
         """Say one piece; the classic builder shows errors in red."""
         await self.report(BuildOutput(self.step, text, is_stderr))
-        await self.section.text(f"\x1b[91m{text}\x1b[0m" if is_stderr else text)
+        await self.section.text(red(text) if is_stderr else text)
 
 
 async def _relay(sandbox: Sandbox, voice: _Voice) -> None:

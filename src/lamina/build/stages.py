@@ -194,7 +194,9 @@ class Stages:
         try:
             stage = self._work.plan.dockerfile.find(name, before=planned.stage.index)
         except InvalidParameter:
-            raise InvalidParameter("index out of bounds") from None
+            is_this = (name.lstrip("0") or "0") == str(planned.stage.index)
+            problem = "refers to current build stage" if is_this else "index out of bounds"
+            raise InvalidParameter(problem) from None
         if stage is not None:
             image = await self._result(stage.index, section)
         else:

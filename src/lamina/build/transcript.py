@@ -82,6 +82,11 @@ class Transcript:
                 await self.sections[self._begun - 1].begin()
 
 
+def red(text: str) -> str:
+    """A text as the classic builder shows what comes from a standard error."""
+    return f"\x1b[91m{text}\x1b[0m"
+
+
 def _supersedes(event: Event, last: Event | None) -> bool:
     """Whether nobody needs to hear `last` who hears `event`."""
     return (
