@@ -36,6 +36,8 @@ __all__ = ["main"]
 
 _PR_SET_CHILD_SUBREAPER: Final = 36
 _MAX_PACKET: Final = 1 << 17
+_MAX_HALF: Final = 4096
+"""Characters of either half of an error; in JSON one may take twelve bytes."""
 _PID_FILE: Final = "pid"
 _LOG: Final = "log"
 _CONSOLE: Final = "console"
@@ -305,7 +307,7 @@ def spawn(argv: list[str], fds: list[int]) -> int:
 
 
 def last_error(log: Path, code: int) -> str:
-    """What the runtime says went wrong, from its log in JSON lines."""
+    """What the runtime says went wrong, from its log in JSON lines; without the middle if long."""
     message = ""
     with suppress(OSError):
         for line in log.read_text(errors="replace").splitlines():
@@ -313,6 +315,9 @@ def last_error(log: Path, code: int) -> str:
                 entry = json.loads(line)
                 if entry.get("level") in {"error", "fatal"}:
                     message = str(entry.get("msg", ""))
+    if len(message) > 2 * _MAX_HALF:
+        # It names what was to be started: as much as that fits into no packet.
+        message = f"{message[:_MAX_HALF]}…{message[-_MAX_HALF:]}"
     return message or f"the runtime ended with status {code} and without a word"
 
 

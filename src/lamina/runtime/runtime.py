@@ -65,6 +65,9 @@ _OF_RUNTIME: Final = re.compile(r"\w+:\[\d:\w+\]\n")
 _EXECUTED_SECONDS: Final = 5.0
 _EXECUTED_INTERVAL: Final = 0.001
 
+_LONGEST_PATH: Final = 4095
+"""Bytes, of Linux (PATH_MAX, which counts the NUL)."""
+
 _EXITING: Final = 0x4
 """The kernel's flag of a process that is being ended (PF_EXITING)."""
 
@@ -406,6 +409,7 @@ class Runtime:
 
         def prepare() -> None:
             spec = sandbox.spec
+            _check_names(*process.argv[:1], process.cwd, exec=True)
             identity = self._identify(spec, process)
             document = process_document(process, identity, spec, self._machine)
             place.mkdir(mode=0o700)
@@ -468,6 +472,12 @@ class Runtime:
     def _make_bundle(
         self, bundle: Path, name: str, spec: SandboxSpec, network: Network | None
     ) -> None:
+        _check_names(
+            *spec.process.argv[:1],
+            spec.process.cwd,
+            *(mount.target for mount in spec.mounts),
+            *(device.target for device in spec.devices),
+        )
         identity = self._identify(spec, spec.process)
         init = find_init() if spec.init else None
         bundle.mkdir(mode=0o711)
@@ -532,6 +542,19 @@ def is_exiting(pid: int) -> bool:
     # The name before may have blanks and brackets.
     state, *_, flags = stat.rpartition(")")[2].split()[:7]
     return state in "ZX" or bool(int(flags) & _EXITING)
+
+
+def _check_names(*paths: str, exec: bool = False) -> None:
+    """StartFailed if one is longer than any path can be.
+
+    The OCI runtime would say so too, on the standard error of what it starts, which holds less than
+    such names and is not read before something has started.
+    """
+    for path in paths:
+        if len(path.encode("utf-8", "surrogatepass")) > _LONGEST_PATH:
+            raise start_failure(
+                f'unable to start container process: "{path[:255]}…": file name too long', exec=exec
+            )
 
 
 def start_failure(why: str, *, exec: bool = False) -> StartFailed:

@@ -7,7 +7,7 @@ import pytest
 
 from lamina.errors import Conflict, InvalidParameter, StartFailed
 from lamina.runtime.runtime import RunningProcess, Runtime, Sandbox
-from lamina.runtime.spec import Limits, Mount, NetworkMode, ProcessSpec, SandboxSpec, Ulimit
+from lamina.runtime.spec import Device, Limits, Mount, NetworkMode, ProcessSpec, SandboxSpec, Ulimit
 from tests.unit.layers.trees import needs_root
 from tests.unit.runtime.directory import names
 
@@ -210,6 +210,27 @@ async def test_what_cannot_be_started(
     assert words in str(error.value)
     assert names(tmp_path / "run/bundles") == []
     assert names(tmp_path / "run/state") == []
+
+
+async def test_names_that_are_too_long(sandboxes: Sandboxes) -> None:
+    """The runtime would name them to who does not listen yet, and wait for that without end."""
+    sandbox = await sandboxes.start(shell("sleep 100"))
+    # The last one is short enough to be looked for.
+    for name in ("x" * 100_000, "\x01" * 50_000, "\x01" * 4000):
+        with pytest.raises(StartFailed, match="name too long") as failed:
+            await sandbox.exec(ProcessSpec(argv=(f"/{name}",)))
+        assert len(str(failed.value)) < 10_000
+    await sandbox.remove()
+    sandbox.close()
+    long = f"/{'long/' * 20_000}"
+    for spec in (
+        sandboxes.spec(ProcessSpec(argv=(long,))),
+        sandboxes.spec(ProcessSpec(argv=("/bin/true",), cwd=long)),
+        sandboxes.spec(shell("true"), mounts=(Mount(long, "tmpfs", "tmpfs"),)),
+        sandboxes.spec(shell("true"), devices=(Device("/dev/null", long),)),
+    ):
+        with pytest.raises(StartFailed, match="name too long"):
+            await sandboxes.runtime.start("long", spec)
 
 
 async def test_what_is_paused_can_be_removed(sandboxes: Sandboxes) -> None:
