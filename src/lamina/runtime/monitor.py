@@ -272,6 +272,8 @@ class Monitor:
 
     def _delete(self, container: Container) -> None:
         """Let the runtime remove it, once its first process is gone."""
+        if not container.runtime:
+            return  # it was removed before: this process was started in it just then
         for pid, (name, of) in self._pids.items():
             if of is container and name == container.name:
                 os.kill(pid, signal.SIGKILL)
