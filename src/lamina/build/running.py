@@ -15,7 +15,7 @@ from lamina.build.settings import host_config
 from lamina.build.step_containers import StepContainers
 from lamina.build.transcript import Section, red
 from lamina.containers.containers import Containers
-from lamina.containers.creating import Beginning
+from lamina.containers.creating import Beginning, make_directory
 from lamina.containers.intermediate import after_run, not_started
 from lamina.containers.running import process_of
 from lamina.containers.sandboxing import container_limits
@@ -92,6 +92,10 @@ class Runner:
         is_kept = False
         try:
             mounted = await self._workshop.create(key, sources_of(layers, self._resources.blobs))
+            for path in command.config.volumes or ():
+                # Where dockerd has the place of a volume; what is written there stays, as by
+                # BuildKit.
+                await asyncio.to_thread(make_directory, mounted.path, path)
             async with self._maker.made(command.mounts) as made:
                 spec = self._spec(command, mounted, made)
                 await self._warn(command, spec, section, report)

@@ -29,7 +29,7 @@ from lamina.records.records import Transaction
 from lamina.snapshots.native import copy_directory
 from lamina.snapshots.stopping import Stop
 
-__all__ = ["Beginning", "create_container", "make_container"]
+__all__ = ["Beginning", "create_container", "make_container", "make_directory"]
 
 Happened = Sequence[tuple[int, str, Mapping[str, str]]]
 """Events: unix nanoseconds, an action, and attributes."""
@@ -194,7 +194,7 @@ async def _make_files(
         mounted = await containers.mount(container)
     snapshots = await workshop.snapshots()
     if working_dir := settings_of(container).config.working_dir:
-        await asyncio.to_thread(_make_directory, mounted.path, working_dir)
+        await asyncio.to_thread(make_directory, mounted.path, working_dir)
     new = [point for point in points if point.name in made]
     if new:
         ownership = await ownership_of(containers)
@@ -206,8 +206,8 @@ async def _make_files(
     await snapshots.unmount(container.snapshot)
 
 
-def _make_directory(rootfs: Path, path: str) -> None:
-    """Make the directory that the first process is to be in, as dockerd does. InvalidParameter."""
+def make_directory(rootfs: Path, path: str) -> None:
+    """Make a directory, where there is none, as dockerd does. InvalidParameter."""
 
     def make(parent: Directory, name: str, there: bool) -> None:  # noqa: FBT001
         if there:

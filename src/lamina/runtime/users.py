@@ -79,7 +79,9 @@ def _group(groups: list[list[str]], wanted: str) -> int:
 
 
 def _number(text: str) -> int | None:
-    return int(text) if text.isascii() and text.isdigit() and len(text) <= 10 else None
+    """As Go reads a number, of 64 bits."""
+    number = int(text) if text.isascii() and text.isdigit() and len(text) <= 19 else -1
+    return number if 0 <= number < 1 << 63 else None
 
 
 def _checked(number: int) -> int:
