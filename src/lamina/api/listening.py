@@ -9,6 +9,7 @@ import fcntl
 import grp
 import ipaddress
 import os
+import re
 import socket
 import ssl
 import stat
@@ -22,6 +23,7 @@ from lamina.errors import LaminaError
 DEFAULT_GROUP = "docker"
 
 _FIRST_FD = 3
+_NUMBER = re.compile(r"[0-9]{1,9}")
 _MAX_UNIX_PATH = 107
 _PLAIN_PORT = 2375
 _TLS_PORT = 2376
@@ -187,9 +189,9 @@ def _answers(path: Path) -> bool | None:
 
 def _give_to_group(host: str, path: Path, group: str | None) -> None:
     try:
-        gid = (
-            int(group) if group and group.isdigit() else grp.getgrnam(group or DEFAULT_GROUP).gr_gid
-        )
+        group_name = group or DEFAULT_GROUP
+        is_number = _NUMBER.fullmatch(group_name) is not None
+        gid = int(group_name) if is_number else grp.getgrnam(group_name).gr_gid
     except KeyError:
         if group is None:
             return
@@ -212,6 +214,8 @@ def _tcp(host: str, rest: str, tls: TlsFiles | None) -> Iterator[Listener]:
         )
     except OSError as error:
         raise CannotListen(host, error.strerror or str(error)) from error
+    except UnicodeError as error:
+        raise CannotListen(host, f"{name} is no name of a host") from error
     context = _context(host, tls)
     for family, _, _, _, address in found:
         if context is None:

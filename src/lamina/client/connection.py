@@ -177,6 +177,11 @@ class Connection:
             )
         except (aiohttp.ClientError, OSError) as error:
             raise _unreachable(self.address, error) from error
+        except UnicodeError as error:
+            # DNS has no form for such a name.
+            raise Unavailable(
+                f"error during connect: {self.address.text}: dial tcp: no such host"
+            ) from error
         try:
             yield response
         finally:

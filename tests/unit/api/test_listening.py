@@ -49,9 +49,10 @@ def test_the_group_docker_owns_it_if_there_is_one(socket_directory: Path) -> Non
     close(listeners)
 
 
-def test_a_group_that_does_not_exist(socket_directory: Path) -> None:
-    with pytest.raises(CannotListen, match="there is no group nonesuch"):
-        opened(f"unix://{socket_directory / 's'}", group="nonesuch")
+@pytest.mark.parametrize("group", ["nonesuch", "²", "9" * 20])
+def test_a_group_that_does_not_exist(socket_directory: Path, group: str) -> None:
+    with pytest.raises(CannotListen, match=f"there is no group {group}"):
+        opened(f"unix://{socket_directory / 's'}", group=group)
     assert list(socket_directory.iterdir()) == []
 
 
@@ -116,6 +117,7 @@ def test_another_daemons_socket_is_not_removed(socket_directory: Path) -> None:
         ("http://localhost:1", "expected"),
         ("/run/x", "expected"),
         ("tcp://localhost:99999", "99999 is no port"),
+        ("tcp://a..b:1", "a..b is no name of a host"),
         ("tcp://localhost:http", "http is no port"),
         ("tcp://0.0.0.0:0", "could become root"),
         ("tcp://:0", "could become root"),

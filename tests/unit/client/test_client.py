@@ -287,6 +287,13 @@ async def test_nobody_there(host: str) -> None:
             pass
 
 
+@pytest.mark.parametrize("host", ["tcp://a..b", f"tcp://{'a' * 64}"])
+async def test_a_host_that_cannot_be(host: str) -> None:
+    with pytest.raises(errors.Unavailable, match=r"^error during connect: .*: no such host$"):
+        async with Client.connect(host):
+            pass
+
+
 @pytest.fixture(scope="module")
 def tls_dockerd(authority: Authority) -> Iterator[tuple[Dockerd, str]]:
     """A dockerd that speaks TLS on a port, and its address."""
