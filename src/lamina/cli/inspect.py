@@ -27,7 +27,7 @@ def command(target: Target, *, format_: str, names: tuple[str, ...]) -> None:
         async with target.open() as api:
             for name in names:
                 try:
-                    found.append(json.loads(await _description(api, name)))
+                    found.append(await _description(api, name))
                 except NotFound as error:
                     errors.append(str(error))
         if template is not None:
@@ -43,13 +43,16 @@ def command(target: Target, *, format_: str, names: tuple[str, ...]) -> None:
     fail(run(main()))
 
 
-async def _description(api: Api, name: str) -> bytes:
+async def _description(api: Api, name: str) -> dict[str, Any]:
     """The JSON of an image: an engine's own as it came, or as `lamina serve` would give it."""
     import msgspec
 
     from lamina.api.versions import NEWEST, shape_inspect
-    from lamina.client import Client
+    from lamina.client import Client, replies
 
     if isinstance(api, Client):
-        return await api.image_inspect_raw(name)
-    return msgspec.json.encode(shape_inspect(await api.image_inspect(name), NEWEST))
+        return replies.document(await api.image_inspect_raw(name))
+    document: dict[str, Any] = msgspec.to_builtins(
+        shape_inspect(await api.image_inspect(name), NEWEST)
+    )
+    return document

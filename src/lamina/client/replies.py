@@ -138,6 +138,14 @@ def error_message(raw: bytes, reason: str) -> str:
     return str(message or "").strip() or reason
 
 
+def document(raw: bytes) -> dict[str, Any]:
+    """An object as it came."""
+    try:
+        return msgspec.json.decode(raw, type=dict[str, Any])
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise _nonsense(error) from error
+
+
 def _same_summary(image: ImageSummary) -> ImageSummary:
     return msgspec.structs.replace(
         image,
@@ -156,7 +164,11 @@ def _read(raw: bytes, type_: type[T]) -> T:
     try:
         return msgspec.convert(_without_nulls(msgspec.json.decode(raw)), type_, strict=False)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise EngineError(f"the engine's answer makes no sense: {error}") from error
+        raise _nonsense(error) from error
+
+
+def _nonsense(error: Exception) -> EngineError:
+    return EngineError(f"the engine's answer makes no sense: {error}")
 
 
 def _without_nulls(value: object) -> object:

@@ -1,3 +1,5 @@
+import json
+
 import msgspec
 import pytest
 
@@ -114,3 +116,16 @@ def test_what_was_not_sent_stays_unset() -> None:
     )
     assert event.status is msgspec.UNSET
     assert event.actor.attributes == {}
+
+
+@pytest.mark.parametrize(
+    "raw", [b"", b"[]", b'"x"', b'{"a":', b'{"\xff":1}', b'{"a":' + b"[" * 100_000]
+)
+def test_a_document_that_is_none(raw: bytes) -> None:
+    with pytest.raises(EngineError, match="makes no sense"):
+        replies.document(raw)
+
+
+def test_a_document_stays_as_it_is() -> None:
+    raw = b'{"b":null,"a":{"Novelty":1.5}}'
+    assert json.dumps(replies.document(raw), separators=(",", ":")).encode() == raw
