@@ -6,6 +6,7 @@ import pytest
 from lamina.errors import Unauthorized
 from lamina.oci.reference import Reference
 from lamina.registry.client import RegistryClient
+from lamina.registry.connection_error import ConnectionFailed
 from lamina.registry.credentials import AuthConfig
 from lamina.registry.failure import RegistryDenied, RegistryUnauthorized
 from lamina.registry.login import log_in
@@ -19,6 +20,8 @@ from tests.registry.token_registry import PASSWORD, REFRESH, USER, TokenServer, 
 
 GOOD = AuthConfig(username=USER, password=PASSWORD)
 BAD = AuthConfig(username=USER, password="wrong")
+
+TAGS = Fault(on="/tags/list", status=200, body=b'{"tags":["a"]}')
 
 Served = tuple[str, TokenServer]
 
@@ -286,3 +289,32 @@ async def test_a_token_server_out_of_breath_is_asked_again(
     repository = await client.repository(Reference.parse(f"{script.address}/x"))
     await repository.fetch("v1")
     assert clock.waits == [3]
+
+
+async def test_what_a_registry_asked_for_may_be_outdated(
+    script: FaultProxy, client: RegistryClient
+) -> None:
+    repository = await client.repository(Reference.parse(f"{script.address}/x"))
+    nowhere = {"WWW-Authenticate": 'Bearer realm="http://127.0.0.1:1/token"'}
+    # When it is of no use, what it asked for is asked for again.
+    twice = Fault(on=r"/v2/$", status=401, headers=nowhere, times=2)
+    script.faults = [twice, Fault(on=r"/v2/$", status=200), TAGS]
+    for asked in (1, 2):
+        with pytest.raises(ConnectionFailed, match="connection refused"):
+            await repository.tags()
+        assert len(script.requests(r"/v2/$")) == asked
+    assert await repository.tags() == ["a"]
+
+
+async def test_a_login_asks_anew(script: FaultProxy, client: RegistryClient) -> None:
+    repository = await client.repository(Reference.parse(f"{script.address}/x"))
+    script.faults = [
+        Fault(on=r"/v2/$", status=200),
+        TAGS,
+        Fault(on=r"/v2/$", status=401, headers={"WWW-Authenticate": "Basic"}),
+        Fault(on=r"/v2/$", status=200),
+    ]
+    assert await repository.tags() == ["a"]
+    who = AuthConfig(username="u", password="p", serveraddress=script.address)
+    assert (await log_in(client, who)).status == "Login Succeeded"
+    assert script.seen[-1].headers["Authorization"].startswith("Basic ")

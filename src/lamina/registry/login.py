@@ -53,7 +53,7 @@ async def log_in(client: RegistryClient, credentials: AuthConfig) -> Login:
 
 async def _log_in(session: Session, credentials: AuthConfig) -> Login:
     url = session.endpoint.url("/")
-    challenge = choose(await session.meet())
+    challenge = choose(await session.meet(anew=True))
     refresh = ""
     if challenge is not None and challenge.scheme == "bearer":
         try:

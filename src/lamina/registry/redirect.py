@@ -37,7 +37,7 @@ def target(current: URL, location: str, *, plain_allowed: bool) -> URL:
     except ValueError as error:
         raise BadLocationError(f"failed to parse Location header {location[:200]!r}") from error
     if url.scheme not in {"http", "https"} or not host:
-        raise BadLocationError(f"unsupported protocol scheme {url.scheme!r}")
+        raise BadLocationError(f'unsupported protocol scheme "{url.scheme}"')
     if current.scheme == "https" and url.scheme == "http":
         if host == current.host and port in {None, 80, current.port}:
             return url.with_scheme("https").with_port(current.explicit_port)

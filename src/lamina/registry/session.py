@@ -146,10 +146,13 @@ class Session:
             case _:
                 return None
 
-    async def meet(self) -> tuple[Challenge, ...]:
-        """What the endpoint asks for; asks it if it was not met lately. Raises ConnectionFailed."""
+    async def meet(self, *, anew: bool = False) -> tuple[Challenge, ...]:
+        """What the endpoint asks for; asks it if it was not met lately, or `anew`.
+
+        Raises ConnectionFailed.
+        """
         known = self.tools.contacts.find(self.endpoint, now=self.tools.clock.monotonic())
-        if known is not None:
+        if known is not None and not anew:
             return known.challenges
         attempt = 0
         while True:
@@ -186,14 +189,23 @@ class Session:
         slow: bool,
     ) -> Answer:
         """One attempt, of which a 401 may make two: with the challenge's answer, or a new token."""
+        is_remembered = self.is_met
         challenges = await self.meet()
         refused: str | None = None
         for is_last in (False, True):
             authorization = None
             if same_origin(url, self.endpoint.origin):
-                authorization = await self.tools.authorizer.authorization(
-                    self.endpoint, challenges, self.credentials, scopes, stale=refused
-                )
+                try:
+                    authorization = await self._authorization(challenges, scopes, refused)
+                except LaminaError:
+                    if not is_remembered:
+                        raise
+                    # It may ask for something else by now, or of another token server.
+                    is_remembered, known = False, challenges
+                    challenges = await self.meet(anew=True)
+                    if challenges == known:
+                        raise
+                    authorization = await self._authorization(challenges, scopes, refused)
             answer = await self._send(
                 method, url, authorization, headers=headers, body=body, slow=slow
             )
@@ -210,6 +222,13 @@ class Session:
             scopes = merge_scopes(scopes, *(c.get("scope").split() for c in news))
             refused = authorization
         raise AssertionError("unreachable")
+
+    async def _authorization(
+        self, challenges: Sequence[Challenge], scopes: Sequence[str], refused: str | None
+    ) -> str | None:
+        return await self.tools.authorizer.authorization(
+            self.endpoint, challenges, self.credentials, scopes, stale=refused
+        )
 
     async def _send(
         self,
