@@ -23,7 +23,8 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any, Final
 
-from lamina.errors import Conflict, InvalidParameter, NotExecutable, StartFailed, Unavailable
+from lamina.errors import Conflict, InvalidParameter, Unavailable
+from lamina.runtime.failures import check_names, last_line, start_failure
 from lamina.runtime.hostfiles import host_file_mounts
 from lamina.runtime.networks.choice import Networks
 from lamina.runtime.networks.network import Endpoint, Network
@@ -55,18 +56,10 @@ _STARTS_AT_ONCE: Final = 8
 _LOG: Final = ("--log=log", "--log-format=json")
 _PID_FILE: Final = ("--pid-file=pid",)
 
-_ONTO_ANOTHER: Final = (
-    ": Are you trying to mount a directory onto a file (or vice-versa)? Check if the specified host"
-    " path exists and is the expected type"
-)
-
 _OF_RUNTIME: Final = re.compile(r"\w+:\[\d:\w+\]\n")
 """What runc and youki call their process in a container, as in ``runc:[2:INIT]``."""
 _EXECUTED_SECONDS: Final = 5.0
 _EXECUTED_INTERVAL: Final = 0.001
-
-_LONGEST_PATH: Final = 4095
-"""Bytes, of Linux (PATH_MAX, which counts the NUL)."""
 
 _EXITING: Final = 0x4
 """The kernel's flag of a process that is being ended (PF_EXITING)."""
@@ -318,7 +311,7 @@ class Runtime:
             )
             output, errors = await process.communicate()
         if process.returncode:
-            raise Unavailable(_message(errors.decode(errors="replace")))
+            raise Unavailable(last_line(errors.decode(errors="replace")))
         return output.decode(errors="replace")
 
     async def remove(self, name: str) -> None:
@@ -409,7 +402,7 @@ class Runtime:
 
         def prepare() -> None:
             spec = sandbox.spec
-            _check_names(*process.argv[:1], process.cwd, exec=True)
+            check_names(*process.argv[:1], process.cwd, exec=True)
             identity = self._identify(spec, process)
             document = process_document(process, identity, spec, self._machine)
             place.mkdir(mode=0o700)
@@ -472,7 +465,7 @@ class Runtime:
     def _make_bundle(
         self, bundle: Path, name: str, spec: SandboxSpec, network: Network | None
     ) -> None:
-        _check_names(
+        check_names(
             *spec.process.argv[:1],
             spec.process.cwd,
             *(mount.target for mount in spec.mounts),
@@ -542,41 +535,3 @@ def is_exiting(pid: int) -> bool:
     # The name before may have blanks and brackets.
     state, *_, flags = stat.rpartition(")")[2].split()[:7]
     return state in "ZX" or bool(int(flags) & _EXITING)
-
-
-def _check_names(*paths: str, exec: bool = False) -> None:
-    """StartFailed if one is longer than any path can be.
-
-    The OCI runtime would say so too, on the standard error of what it starts, which holds less than
-    such names and is not read before something has started.
-    """
-    for path in paths:
-        if len(path.encode("utf-8", "surrogatepass")) > _LONGEST_PATH:
-            raise start_failure(
-                f'unable to start container process: "{path[:255]}…": file name too long', exec=exec
-            )
-
-
-def start_failure(why: str, *, exec: bool = False) -> StartFailed:
-    """What dockerd says, and which status it gives, when a runtime could not start a process."""
-    if exec:
-        message = f"OCI runtime exec failed: {why}: unknown"
-    else:
-        why = why.replace("runc run failed", "runc create failed")
-        message = (
-            "failed to create task for container: failed to create shim task:"
-            f" OCI runtime create failed: {why}: unknown"
-        )
-    if "not a directory" in why:
-        return NotExecutable(f"{message}{_ONTO_ANOTHER}", 127)
-    if "permission denied" in why or "is a directory" in why:
-        return NotExecutable(message, 126)
-    if "executable file not found" in why or "no such file or directory" in why:
-        return NotExecutable(message, 127)
-    return StartFailed(message, 128)
-
-
-def _message(errors: str) -> str:
-    """The last line of what a runtime has written to its standard error."""
-    lines = errors.strip().splitlines()
-    return lines[-1] if lines else "the OCI runtime failed without a word"
