@@ -5,24 +5,25 @@ from collections.abc import Iterator, Sequence
 from lamina.layers.changes import Change, ChangeKind
 from lamina.layers.index import IndexEntry, LayerIndex
 from lamina.layers.tarheader import EntryType
-from lamina.layers.view import FileView
+from lamina.layers.view import FileView, Found
 
 __all__ = ["hidden_sizes", "view_changes"]
 
 _FILES = frozenset({EntryType.REGULAR, EntryType.HARD_LINK})
 
 
-def view_changes(old: FileView, new: FileView, directory: str = "") -> Iterator[Change]:
-    """What makes `new` of `old` below a directory: each directory before what is in it.
+def view_changes(old: FileView, new: FileView) -> Iterator[Change]:
+    """What makes `new` of `old`: each directory before what is in it.
 
     As ``docker diff`` counts it: a file whose attributes, size and time are the same is taken for
     unchanged, and of a directory that is gone nothing below is told.
     """
-    before, after = set(old.names(directory)), set(new.names(directory))
-    for name in sorted(before | after):
-        path = f"{directory}/{name}" if directory else name
-        was = old.get(path) if name in before else None
-        now = new.get(path) if name in after else None
+    ahead = [_pairs(old, new, "")]
+    while ahead:
+        path, was, now = next(ahead[-1], ("", None, None))
+        if not path:
+            ahead.pop()
+            continue
         if now is None:
             yield Change(f"/{path}", ChangeKind.DELETED)
             continue
@@ -31,7 +32,21 @@ def view_changes(old: FileView, new: FileView, directory: str = "") -> Iterator[
         elif was.entry is not now.entry and _traits(was.entry) != _traits(now.entry):
             yield Change(f"/{path}", ChangeKind.MODIFIED)
         if now.is_directory:
-            yield from view_changes(old, new, path)
+            ahead.append(_pairs(old, new, path))
+
+
+def _pairs(
+    old: FileView, new: FileView, directory: str
+) -> Iterator[tuple[str, Found | None, Found | None]]:
+    """The paths in a directory of either, sorted, and what is there in both."""
+    before, after = set(old.names(directory)), set(new.names(directory))
+    for name in sorted(before | after):
+        path = f"{directory}/{name}" if directory else name
+        yield (
+            path,
+            old.get(path) if name in before else None,
+            new.get(path) if name in after else None,
+        )
 
 
 def hidden_sizes(indexes: Sequence[LayerIndex], view: FileView) -> list[int]:
