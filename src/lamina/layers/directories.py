@@ -286,14 +286,26 @@ def _open_to_empty(name: str, within: int) -> int:
 
 
 def size_below(directory: Path) -> int:
-    """Bytes of all files below, each counted once."""
-    seen: set[tuple[int, int]] = set()
-    total = 0
-    for parent, _, names in os.walk(directory):
-        for name in names:
-            with suppress(OSError):
-                found = Path(parent, name).lstat()
-                if (found.st_dev, found.st_ino) not in seen:
-                    seen.add((found.st_dev, found.st_ino))
-                    total += found.st_size
-    return total
+    """Bytes of all files below, each counted once; what is not there, or disappears, has none."""
+    try:
+        root = os.open(directory, OPEN_DIRECTORY)
+    except OSError:
+        return 0
+    directories = Directories(root)
+    sizes: dict[tuple[int, int], int] = {}
+    ahead = [""]
+    try:
+        while ahead:
+            path = ahead.pop()
+            with suppress(OSError), os.scandir(directories.get(path).fd) as entries:
+                for entry in entries:
+                    if entry.is_dir(follow_symlinks=False):
+                        ahead.append(f"{path}/{entry.name}" if path else entry.name)
+                        continue
+                    with suppress(FileNotFoundError):
+                        found = entry.stat(follow_symlinks=False)
+                        sizes[found.st_dev, found.st_ino] = found.st_size
+    finally:
+        directories.abandon()
+        os.close(root)
+    return sum(sizes.values())
