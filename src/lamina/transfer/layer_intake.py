@@ -10,7 +10,7 @@ from lamina.oci import mediatype
 from lamina.oci.digest import Digest
 from lamina.records.catalogue import Layer, LayerBlob
 
-_MEDIA_TYPES: Final = {
+MEDIA_TYPES: Final = {
     Compression.PLAIN: mediatype.OCI_LAYER,
     Compression.GZIP: mediatype.OCI_LAYER_GZIP,
     Compression.ZSTD: mediatype.OCI_LAYER_ZSTD,
@@ -102,7 +102,7 @@ class LayerIntake:
             raise self._error
         found = self._scan.finish(blob_digest=digest)
         return StoredLayer(
-            blob=LayerBlob(digest, _MEDIA_TYPES[found.compression], self._writer.offset),
+            blob=LayerBlob(digest, MEDIA_TYPES[found.compression], self._writer.offset),
             diff_id=found.diff_id,
             size=found.unpacked_size,
             tar_size=found.size,
@@ -111,7 +111,7 @@ class LayerIntake:
     def _begin(self, beginning: bytes) -> None:
         self._prefix = None
         kind = detect(beginning)
-        if kind not in _MEDIA_TYPES:
+        if kind not in MEDIA_TYPES:
             if self._is_named:
                 self._error = InvalidLayer(f"layers compressed with {kind} have no media type")
             else:

@@ -19,24 +19,17 @@ from lamina.errors import (
     InvalidLayer,
     UnsupportedMediaType,
 )
-from lamina.layers.compression import Compression
 from lamina.layers.scan import LayerScan, ScannedLayer
-from lamina.oci import mediatype
 from lamina.oci.descriptor import Descriptor
 from lamina.oci.digest import Digest
 from lamina.progress import LayerProgress
 from lamina.records.catalogue import Layer, LayerBlob
 from lamina.registry.repository import Repository
+from lamina.transfer.layer_intake import MEDIA_TYPES
 from lamina.transfer.shared import Meter, Tell, counted_down
 
 _BATCH: Final = 1 << 20
 """Bytes that are handed to a thread at once."""
-
-_MEDIA_TYPES: Final = {
-    Compression.PLAIN: mediatype.OCI_LAYER,
-    Compression.GZIP: mediatype.OCI_LAYER_GZIP,
-    Compression.ZSTD: mediatype.OCI_LAYER_ZSTD,
-}
 
 
 async def pull_layer(
@@ -103,7 +96,7 @@ async def _receive(
     found = await run_to_end(partial(scan.finish, writer))
     await writer.commit()
     tell(LayerProgress(name, "Download complete"))
-    blob = LayerBlob(descriptor.digest, _MEDIA_TYPES[found.compression], size)
+    blob = LayerBlob(descriptor.digest, MEDIA_TYPES[found.compression], size)
     return Layer(found.diff_id, found.unpacked_size, found.size, (blob,))
 
 
@@ -134,7 +127,7 @@ class _Scan:
             found = self._scan.finish(blob_digest=digest)
         except InvalidLayer as error:
             raise InvalidLayer(f"failed to register layer: {error}") from error
-        if found.compression not in _MEDIA_TYPES:
+        if found.compression not in MEDIA_TYPES:
             raise UnsupportedMediaType(f"layers compressed with {found.compression} have no type")
         return found
 
