@@ -15,7 +15,6 @@ import contextlib
 import fcntl
 import os
 import secrets
-import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -26,7 +25,7 @@ import msgspec
 
 from lamina.content.threads import run_to_end
 from lamina.dockerfile.mounts import Sharing
-from lamina.layers.directories import size_below
+from lamina.layers.directories import remove_path, size_below
 
 _POLL: Final = 0.05
 """Seconds between two looks whether another process still holds a cache that is ``locked``."""
@@ -248,7 +247,8 @@ class CacheMounts:
                 continue
             if not Path(entry.path, "lock").exists():
                 # It was being made, or all but removed; who is at that does not mind.
-                shutil.rmtree(entry.path, ignore_errors=True)
+                with contextlib.suppress(OSError):
+                    remove_path(Path(entry.path))
                 continue
             lock = self._lock(entry.name, exclusive=True)
             if lock is not None:
@@ -276,7 +276,7 @@ class CacheMounts:
         # Without a record it is no cache any more, whatever becomes of the rest.
         (place / "record.json").unlink(missing_ok=True)
         with contextlib.suppress(FileNotFoundError):
-            shutil.rmtree(place / "data")
+            remove_path(place / "data")
         for path in self._unfinished(cache_id):
             path.unlink()
         # As long as there is anything that takes time, nobody else shall come to remove it.

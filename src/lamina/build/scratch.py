@@ -6,7 +6,6 @@ A directory that is in use is locked; who finds one unlocked may remove it.
 import contextlib
 import fcntl
 import os
-import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from lamina.content.threads import run_to_end
+from lamina.layers.directories import remove_path
 
 MEMORY: Final = Path("/dev/shm")  # noqa: S108 - a directory in it is made with mkdtemp
 _PREFIX: Final = "lamina-build-"
@@ -54,7 +54,7 @@ def _sweep(parent: Path) -> None:
             try:
                 if os.fstat(lock).st_uid == os.geteuid():
                     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    shutil.rmtree(place)
+                    remove_path(place)
             finally:
                 os.close(lock)
 
@@ -73,7 +73,8 @@ def _made(parent: Path) -> Iterator[Path]:
         content.mkdir()
         yield content
     finally:
-        shutil.rmtree(place, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            remove_path(place)
         os.close(lock)
 
 

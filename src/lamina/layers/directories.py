@@ -22,6 +22,7 @@ __all__ = [
     "open_regular",
     "remove",
     "remove_below",
+    "remove_path",
     "size_below",
 ]
 
@@ -215,6 +216,15 @@ def remove(name: str, *, within: int) -> None:
         finally:
             os.close(fd)
         os.rmdir(name, dir_fd=within)
+
+
+def remove_path(path: Path) -> None:
+    """`remove` what is at a path. Raises OSError."""
+    fd = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        remove(path.name, within=fd)
+    finally:
+        os.close(fd)
 
 
 def remove_below(fd: int) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from lamina.build.cache_mounts import CacheMounts, CacheRecord, CacheWish
 from lamina.dockerfile.mounts import Sharing
+from tests.unit.layers.test_directories import make_deep
 
 
 @pytest.fixture
@@ -104,6 +105,14 @@ async def test_only_what_nobody_uses_is_removed(caches: CacheMounts) -> None:
         assert await caches.remove(entry.id) is None
     assert await caches.remove(entry.id) == 5
     assert await caches.remove(entry.id) is None
+    assert await caches.entries() == []
+
+
+async def test_it_may_be_deep(caches: CacheMounts) -> None:
+    async with caches.held(wish()) as path:
+        make_deep(path)
+    [entry] = await caches.entries()
+    assert await caches.remove(entry.id) == 5
     assert await caches.entries() == []
 
 

@@ -2,6 +2,7 @@ import asyncio
 from pathlib import Path
 
 from lamina.build.scratch import scratch_directory, sweep_left_overs
+from tests.unit.layers.test_directories import make_deep
 
 
 def names(directory: Path) -> list[str]:
@@ -27,6 +28,17 @@ async def test_what_was_left_is_swept(tmp_path: Path) -> None:
     (tmp_path / "lamina-build-3").symlink_to(tmp_path / "of others")
     sweep_left_overs(tmp_path)
     assert sorted(names(tmp_path)) == ["lamina-build-3", "of others"]
+
+
+async def test_it_may_be_deep(tmp_path: Path) -> None:
+    """A repository may be, which is checked out in it."""
+    async with scratch_directory(tmp_path) as directory:
+        make_deep(directory)
+    assert names(tmp_path) == []
+    (tmp_path / "lamina-build-1").mkdir()
+    make_deep(tmp_path / "lamina-build-1")
+    sweep_left_overs(tmp_path)
+    assert names(tmp_path) == []
 
 
 async def test_who_sweeps_takes_nothing_from_who_makes(tmp_path: Path) -> None:

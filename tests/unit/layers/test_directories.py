@@ -1,7 +1,7 @@
 import os
 from pathlib import Path
 
-from lamina.layers.directories import remove, size_below
+from lamina.layers.directories import remove_path, size_below
 
 
 def test_sizes(tmp_path: Path) -> None:
@@ -13,9 +13,9 @@ def test_sizes(tmp_path: Path) -> None:
     assert size_below(tmp_path / "not there") == 0
 
 
-def test_a_deep_directory(tmp_path: Path) -> None:
-    """A container can make one that no path leads to."""
-    fd = os.open(tmp_path, os.O_RDONLY)
+def make_deep(directory: Path) -> None:
+    """A file that no path leads to, as a container can make it."""
+    fd = os.open(directory, os.O_RDONLY)
     for _ in range(2500):
         os.mkdir("d", dir_fd=fd)
         below = os.open("d", os.O_RDONLY, dir_fd=fd)
@@ -25,8 +25,10 @@ def test_a_deep_directory(tmp_path: Path) -> None:
     os.write(file, b"12345")
     os.close(file)
     os.close(fd)
+
+
+def test_a_deep_directory(tmp_path: Path) -> None:
+    make_deep(tmp_path)
     assert size_below(tmp_path) == 5
-    top = os.open(tmp_path, os.O_RDONLY)
-    remove("d", within=top)
-    os.close(top)
+    remove_path(tmp_path / "d")
     assert list(tmp_path.iterdir()) == []
