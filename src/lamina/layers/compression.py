@@ -24,6 +24,10 @@ PREFIX_SIZE: Final = 10
 PIECE: Final = 256 << 10
 """Upper bound of the pieces that a `Decompressor` gives; they still fit a processor's cache."""
 
+_FED_AT_ONCE: Final = 64 << 10
+"""Bytes that a library is given: it copies what is left of them at the end of each stream, and
+there may be one every nine bytes."""
+
 # bz2 has no exception of its own but OSError; isal's stubs take its exception for an instance.
 _BROKEN: Final = (
     cast("type[Exception]", igzip_lib.IsalError),
@@ -124,6 +128,11 @@ class Decompressor:
         if self.kind is Compression.PLAIN:
             yield self._counted(data)
             return
+        view = memoryview(data)
+        for at in range(0, len(view), _FED_AT_ONCE):
+            yield from self._fed(view[at : at + _FED_AT_ONCE])
+
+    def _fed(self, data: bytes | memoryview) -> Iterator[bytes]:
         while len(data):
             if self._codec is None:
                 data = self._padding_skipped(data)
@@ -134,7 +143,8 @@ class Decompressor:
             piece = self._decompressed(codec, data)
             while True:
                 if piece:
-                    yield self._counted(piece)
+                    self._counted(piece)
+                    yield piece
                 if codec.eof or codec.needs_input:
                     break
                 piece = self._decompressed(codec, b"")

@@ -4,6 +4,7 @@ import hashlib
 import io
 import lzma
 import tarfile
+import time
 import zlib
 from collections.abc import Callable
 
@@ -83,6 +84,22 @@ def test_streams_one_behind_the_other(kind: Compression, size: int) -> None:
     writer = WRITERS[kind]
     raw = writer(b"one") + writer(b"") + writer(b"two" * 100)
     assert decompressed(kind, raw, size) == b"one" + b"two" * 100
+
+
+@pytest.mark.parametrize("compress", [gzip.compress, bz2.compress])
+def test_many_empty_streams_are_no_more_work_at_once(compress: Callable[[bytes], bytes]) -> None:
+    empty = compress(b"")
+    raw = empty * ((1 << 20) // len(empty))
+    kind = detect(raw[:10])
+
+    def seconds(pieces: list[bytes]) -> float:
+        decompressor = Decompressor(kind, limit=1)
+        begun = time.thread_time()
+        for piece in pieces:
+            assert list(decompressor.feed(piece)) == []
+        return time.thread_time() - begun
+
+    assert seconds([raw]) < 3 * seconds(cut(raw, 32 << 10))
 
 
 def test_zstd_skips_skippable_frames() -> None:
