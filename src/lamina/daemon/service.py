@@ -52,9 +52,11 @@ async def serve(
         finally:
             _tell_systemd(environ, "STOPPING=1")
             log.info("stopping")
-            if end_containers is not None:
-                await end_containers()
-            await server.stop(timeout=config.shutdown_timeout)
+            try:
+                if end_containers is not None:
+                    await end_containers()
+            finally:
+                await server.stop(timeout=config.shutdown_timeout)
 
 
 @contextlib.asynccontextmanager

@@ -13,8 +13,10 @@ import pytest
 from lamina.daemon.config import DaemonConfig
 from lamina.daemon.log_lines import make_log
 from lamina.daemon.service import serve
+from lamina.errors import LaminaError
 from tests.real.certificates import Authority
 from tests.unit.api.memory import MemoryEngine
+from tests.unit.api.test_archives import eventually
 from tests.unit.api.wire import Wire, connect
 
 
@@ -52,6 +54,27 @@ async def test_several_addresses_serve_one_engine(socket_directory: Path) -> Non
                     assert (await wire.ask("GET", "/_ping")).body == b"OK"
         assert await loop.sock_recv(notified, 100) == b"STOPPING=1"
     assert not any(path.exists() for path in paths)
+
+
+async def test_clients_are_left_properly_though_containers_do_not_end(
+    socket_directory: Path,
+) -> None:
+    async def fail() -> None:
+        raise LaminaError("it does not end")
+
+    path, stop = socket_directory / "a", asyncio.Event()
+    config = DaemonConfig(hosts=(f"unix://{path}",))
+    log = make_log(DaemonConfig(log_level="error"), sys.stderr)
+    served = serve(MemoryEngine(), config, log=log, environ={}, stop=stop, end_containers=fail)
+    task = asyncio.create_task(served)
+    await eventually(path.exists)
+    async with connect(path) as wire:
+        assert (await wire.ask("GET", "/_ping")).body == b"OK"
+        stop.set()
+        with pytest.raises(LaminaError, match="it does not end"):
+            await task
+        async with asyncio.timeout(10):
+            assert await wire.at_end()
 
 
 async def test_tls_wants_a_certificate_of_its_authority(
