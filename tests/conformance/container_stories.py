@@ -134,6 +134,24 @@ STORIES: dict[str, Story] = {
             for text in ("nonsense", "nonsense=x", "seccomp", "no-new-privileges=x")
         ),
     ],
+    "create refuses settings": [
+        create("aa", Env=["a", "=b"]),
+        create("aa", StopSignal="NOPE"),
+        create("aa", Healthcheck={"Test": ["CMD", "x"], "Interval": 1}),
+        create("aa", Healthcheck={"Test": ["CMD", "x"], "Timeout": 1}),
+        create("aa", Healthcheck={"Test": ["CMD", "x"], "Retries": -1}),
+        *(
+            create("aa", "true", host=host)
+            for host in (
+                {"CapAdd": ["NOPE"]},
+                {"CapDrop": ["nope"]},
+                {"CgroupnsMode": "nope"},
+                {"ExtraHosts": ["a"]},
+                {"ExtraHosts": ["a:b"]},
+                {"AutoRemove": True, "RestartPolicy": {"Name": "always"}},
+            )
+        ),
+    ],
     "create with a working directory": [
         create("aa", "pwd", WorkingDir="/new/./dir//"),
         get("aa", "changes"),
@@ -181,6 +199,7 @@ STORIES: dict[str, Story] = {
         listed(all=1),
         post("none", "start"),
     ],
+    "start refuses modes": [create("aa", "true", host={"IpcMode": "nope"}), post("aa", "start")],
     "start with a body": [
         create("aa", "true"),
         Ask("POST", "/containers/aa/start", b'{"Memory": 12345}', JSON),

@@ -26,6 +26,7 @@ from lamina.snapshots.store import Mounted
 __all__ = ["container_limits", "container_process", "sandbox_spec"]
 
 _CPU_PERIOD: Final = 100_000
+_IPC_MODES: Final = ("", "container", "host", "none", "private", "shareable")
 _RLIMITS: Final = (
     "as core cpu data fsize locks memlock msgqueue nice nofile nproc rss rtprio rttime sigpending"
     " stack"
@@ -51,6 +52,8 @@ def sandbox_spec(
             add=host.cap_add or (), drop=host.cap_drop or (), known=machine.capabilities
         )
     options = security_options(host)
+    if host.ipc_mode.partition(":")[0] not in _IPC_MODES:
+        raise InvalidParameter(f"Invalid IPC mode: {host.ipc_mode}")
     return SandboxSpec(
         rootfs=mounted.inside,
         rootfs_here=mounted.path,

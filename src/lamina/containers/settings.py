@@ -9,9 +9,11 @@ import msgspec
 from lamina.containers.log_options import LogOptions
 from lamina.containers.resources import check_resources
 from lamina.dockerfile.signals import parse_signal
-from lamina.errors import Conflict, InvalidParameter, NotFound, NotImplementedHere
+from lamina.errors import InvalidParameter, NotFound, NotImplementedHere
 from lamina.models import HostConfig, LogConfig, MountPoint
-from lamina.oci.containerconfig import ContainerConfig
+from lamina.oci.containerconfig import ContainerConfig, Healthcheck
+from lamina.runtime.capabilities import chosen_capabilities
+from lamina.runtime.hostfiles import host_line
 from lamina.runtime.networks.network import Endpoint
 from lamina.runtime.ocispec import MASKED_PATHS, READONLY_PATHS
 from lamina.runtime.spec import DEFAULT_SHM_SIZE
@@ -34,6 +36,7 @@ _GO_TRUTH: Final = {
     **dict.fromkeys(("0", "f", "F", "false", "FALSE", "False"), False),
 }
 """What Go's strconv.ParseBool takes."""
+_MILLISECOND: Final = 1_000_000
 _RESTART_POLICIES: Final = ("", "no", "always", "unless-stopped", "on-failure")
 
 
@@ -121,8 +124,6 @@ def complete(
         config = msgspec.structs.replace(config, entrypoint=())
     if image is not None:
         config = merge_config(config, image)
-    if not (config.entrypoint or config.cmd):
-        raise InvalidParameter("no command specified")
     if not config.hostname and host.network_mode != "host" and host.uts_mode != "host":
         config = msgspec.structs.replace(config, hostname=id[:12])
     if config.working_dir:
@@ -138,7 +139,10 @@ def complete(
             raise InvalidParameter(f"invalid environment variable: {entry}")
     if config.stop_signal:
         parse_signal(config.stop_signal)
+    _check_health(config)
     check_host(host)
+    if not (config.entrypoint or config.cmd):
+        raise InvalidParameter("no command specified")
     if host.runtime and host.runtime != runtime:
         raise InvalidParameter(f"unknown or invalid runtime name: {host.runtime}")
     log = host.log_config
@@ -158,6 +162,19 @@ def complete(
     )
 
 
+def _check_health(config: ContainerConfig) -> None:
+    check = config.healthcheck or Healthcheck()
+    for value, name in (
+        (check.interval, "Interval"),
+        (check.timeout, "Timeout"),
+        (check.start_period, "StartPeriod"),
+    ):
+        if value and value < _MILLISECOND:
+            raise InvalidParameter(f"{name} in Healthcheck cannot be less than 1ms")
+    if check.retries < 0:
+        raise InvalidParameter("Retries in Healthcheck cannot be negative")
+
+
 def _paths(given: tuple[str, ...] | None, usual: Iterable[str]) -> tuple[str, ...]:
     return tuple(usual) if given is None else given
 
@@ -167,6 +184,16 @@ def check_host(host: HostConfig) -> None:
     check_resources(host)
     _check_policy(host)
     security_options(host)
+    try:
+        chosen_capabilities(add=host.cap_add or (), known=frozenset())
+    except InvalidParameter as error:
+        raise InvalidParameter(f"invalid CapAdd: {error}") from error
+    try:
+        chosen_capabilities(drop=host.cap_drop or (), known=frozenset())
+    except InvalidParameter as error:
+        raise InvalidParameter(f"invalid CapDrop: {error}") from error
+    for text in host.extra_hosts or ():
+        host_line(text)
     if (driver := host.log_config.type or "json-file") not in LOG_DRIVERS:
         raise InvalidParameter(f"logger: no log driver named '{driver}' is registered")
     if driver == "json-file":
@@ -180,6 +207,12 @@ def check_host(host: HostConfig) -> None:
         )
     if host.userns_mode not in {"", "host"}:
         raise InvalidParameter(f"invalid userns mode: {host.userns_mode}")
+    if host.cgroupns_mode not in {"", "host", "private"}:
+        raise InvalidParameter(f"invalid cgroup namespace mode: {host.cgroupns_mode}")
+    if host.isolation.lower() not in {"", "default"}:
+        raise InvalidParameter(
+            f"Invalid isolation: \"{host.isolation}\" - linux only supports 'default'"
+        )
     if host.uts_mode not in {"", "host"}:
         raise InvalidParameter(f"invalid UTS mode: {host.uts_mode}")
 
@@ -212,7 +245,7 @@ def _check_policy(host: HostConfig) -> None:
             "invalid restart policy: maximum retry count can only be used with 'on-failure'"
         )
     if host.auto_remove and policy.name not in {"", "no"}:
-        raise Conflict("can't create 'AutoRemove' container with restart policy")
+        raise InvalidParameter("can't create 'AutoRemove' container with restart policy")
 
 
 def _check_network(mode: str) -> None:

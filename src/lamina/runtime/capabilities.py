@@ -87,5 +87,5 @@ def _parsed(text: str) -> str:
     if not name.startswith("CAP_"):
         name = f"CAP_{name}"
     if name not in ALL_CAPABILITIES:
-        raise InvalidParameter(f'invalid capability: "{text}"')
+        raise InvalidParameter(f'unknown capability: "{name}"')
     return name

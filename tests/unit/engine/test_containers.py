@@ -176,7 +176,7 @@ async def test_what_cannot_be_started(docker: Engine) -> None:
         (
             {},
             {"auto_remove": True, "restart_policy": RestartPolicy(name="always")},
-            Conflict,
+            InvalidParameter,
             "can't create 'AutoRemove' container with restart policy",
         ),
     ],
