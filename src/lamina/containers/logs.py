@@ -275,7 +275,7 @@ def _decoded(line: bytes) -> _Entry | None:
     """An entry; None for a line that a power cut has torn."""
     try:
         return _DECODER.decode(line)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, UnicodeDecodeError):
         return None
 
 

@@ -65,10 +65,13 @@ async def test_times(path: Path) -> None:
     assert await read(path, tail=1, timestamps=True) == ["1970-01-01T00:00:04.000000000Z 4\n"]
 
 
-async def test_a_torn_line_is_passed_over(path: Path) -> None:
+@pytest.mark.parametrize(
+    "torn", [b'{"log":"to', b'{"log":"\xff","stream":"stdout","time":"1970-01-01T00:00:00Z"}']
+)
+async def test_a_torn_line_is_passed_over(path: Path, torn: bytes) -> None:
     write(path, "one\n")
     with path.open("ab") as file:
-        file.write(b'{"log":"to\n')
+        file.write(torn + b"\n")
     write(path, "two\n")
     assert await read(path) == ["one\n", "two\n"]
 
