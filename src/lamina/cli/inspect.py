@@ -52,7 +52,7 @@ async def _description(api: Api, name: str) -> dict[str, Any]:
 
     if isinstance(api, Client):
         return replies.document(await api.image_inspect_raw(name))
-    document: dict[str, Any] = msgspec.to_builtins(
-        shape_inspect(await api.image_inspect(name), NEWEST)
-    )
+    # Through JSON, as templates know lists and no tuples.
+    shaped = msgspec.json.encode(shape_inspect(await api.image_inspect(name), NEWEST))
+    document: dict[str, Any] = msgspec.json.decode(shaped)
     return document
