@@ -30,6 +30,18 @@ class Challenge:
         return self.parameters.get(name, "")
 
 
+def ask_alike(one: Iterable[Challenge], other: Iterable[Challenge]) -> bool:
+    """Whether both want the same kind of credentials, from the same servers.
+
+    What they say of scopes and errors belongs to the request that they answered.
+    """
+
+    def wanted(challenges: Iterable[Challenge]) -> list[tuple[str, str, str]]:
+        return [(each.scheme, each.get("realm"), each.get("service")) for each in challenges]
+
+    return wanted(one) == wanted(other)
+
+
 def parse(headers: Iterable[str]) -> tuple[Challenge, ...]:
     """The challenges of all ``WWW-Authenticate`` headers of one answer, in their order."""
     return tuple(challenge for header in headers for challenge in _parse_one(header))

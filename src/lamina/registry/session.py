@@ -14,7 +14,7 @@ from yarl import URL
 from lamina.errors import LaminaError
 from lamina.registry import challenge
 from lamina.registry.auth import Authorizer
-from lamina.registry.challenge import Challenge
+from lamina.registry.challenge import Challenge, ask_alike
 from lamina.registry.clock import Clock
 from lamina.registry.connection_error import ConnectionFailed, Trouble
 from lamina.registry.credentials import AuthConfig
@@ -203,7 +203,7 @@ class Session:
                     # It may ask for something else by now, or of another token server.
                     is_remembered, known = False, challenges
                     challenges = await self.meet(anew=True)
-                    if challenges == known:
+                    if ask_alike(challenges, known):
                         raise
                     authorization = await self._authorization(challenges, scopes, refused)
             answer = await self._send(
