@@ -2,16 +2,21 @@
 
 import signal
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.conformance.stock import stock_archives
+from tests.conformance.wire import empty, load
 from tests.given import assert_given
+from tests.real.archives import docker_archive
 from tests.real.certificates import Authority, make_authority
 from tests.real.docker_cli import DockerCli
 from tests.real.dockerd import Dockerd, dockerd as running_dockerd
 from tests.real.image_files import ImageFiles
+from tests.real.images import busybox_image, tar_of
 from tests.real.lamina_daemon import LaminaDaemon, lamina_daemon as running_lamina
 from tests.real.registry import Registry, registry as running_registry
 from tests.real.relay import relay
@@ -46,6 +51,46 @@ def lamina_daemon() -> Iterator[LaminaDaemon]:
     """A `lamina serve`, shared in the same way."""
     with running_lamina() as daemon:
         yield daemon
+
+
+Servers = tuple[Path, Path]
+
+
+@contextmanager
+def _emptied(dockerd: Dockerd, lamina: LaminaDaemon) -> Iterator[Servers]:
+    """The sockets of both engines, without images before and after."""
+    sockets = dockerd.socket, lamina.socket
+    for socket in sockets:
+        empty(socket)
+    yield sockets
+    for socket in sockets:
+        empty(socket)
+
+
+@pytest.fixture
+def servers(dockerd: Dockerd, lamina_daemon: LaminaDaemon) -> Iterator[Servers]:
+    """The sockets of a dockerd and of a Lamina daemon, both without images."""
+    with _emptied(dockerd, lamina_daemon) as sockets:
+        yield sockets
+
+
+@pytest.fixture(scope="module")
+def stocked(dockerd: Dockerd, lamina_daemon: LaminaDaemon) -> Iterator[Servers]:
+    """The same with the stock of images in them, for a module that only reads."""
+    with _emptied(dockerd, lamina_daemon) as sockets:
+        for socket in sockets:
+            for archive in stock_archives():
+                load(socket, archive)
+        yield sockets
+
+
+@pytest.fixture
+def with_busybox(servers: Servers) -> Servers:
+    """The same with nothing but ``busybox:1``, for containers."""
+    archive = tar_of(docker_archive((busybox_image(), ["busybox:1"])))
+    for socket in servers:
+        load(socket, archive)
+    return servers
 
 
 _WATCHING = {"watched", "experimental"}

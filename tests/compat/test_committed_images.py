@@ -7,7 +7,7 @@ from tests.real.archives import docker_archive
 from tests.real.images import busybox_image, tar_of
 from tests.unit.layers.trees import needs_root
 
-pytestmark = [needs_root, pytest.mark.usefixtures("emptied")]
+pytestmark = [needs_root, pytest.mark.usefixtures("servers")]
 
 CHANGES = (
     "mkdir -p /made/deep; echo text >/made/deep/file; ln -s deep /made/link;"

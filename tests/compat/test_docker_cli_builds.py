@@ -108,8 +108,8 @@ RUNS = [
 
 
 @pytest.fixture
-def directory(tmp_path: Path, emptied: tuple[Path, Path]) -> Path:
-    for socket in emptied:
+def directory(tmp_path: Path, servers: tuple[Path, Path]) -> Path:
+    for socket in servers:
         load(socket, tar_of(docker_archive((busybox_image(), ["busybox:latest"]))))
     return write_tree(FILES, tmp_path / "context")
 
@@ -195,13 +195,13 @@ def test_what_comes_by_url(
 
 
 @gives("image_build", "pull")
-def test_a_newer_base(clis: Clis, registry: Registry, emptied: tuple[Path, Path]) -> None:
+def test_a_newer_base(clis: Clis, registry: Registry, servers: tuple[Path, Path]) -> None:
     name = f"{registry.address}/cli/base:1"
     stale, fresh = small_image("stale base"), small_image("fresh base")
-    load(emptied[0], tar_of(docker_archive((fresh, [name]))))
+    load(servers[0], tar_of(docker_archive((fresh, [name]))))
     clis[0]("push", name)
     clis[0]("rmi", "--force", fresh.id)
-    for socket in emptied:
+    for socket in servers:
         load(socket, tar_of(docker_archive((stale, [name]))))
     dockerfile = f"FROM {name}\nENV a=b\n".encode()
     for options in ((), ("--pull",)):
@@ -212,13 +212,13 @@ def test_a_newer_base(clis: Clis, registry: Registry, emptied: tuple[Path, Path]
 
 
 def test_a_base_that_is_here_for_another_platform(
-    clis: Clis, registry: Registry, emptied: tuple[Path, Path]
+    clis: Clis, registry: Registry, servers: tuple[Path, Path]
 ) -> None:
     """Is pulled, as later daemons do; 20.10 builds on what is here."""
     name = f"{registry.address}/cli/platforms:1"
     for architecture in ("arm64", "amd64"):
         image = make_image(layer(file("name", architecture)), architecture=architecture)
-        for cli, socket in zip(clis, emptied, strict=True):
+        for cli, socket in zip(clis, servers, strict=True):
             load(socket, tar_of(docker_archive((image, [name]))))
             if architecture == "arm64":
                 cli("push", name)
@@ -234,11 +234,11 @@ def test_a_base_that_is_here_for_another_platform(
 
 
 @gives("image_build", "x_registry_config")
-def test_a_base_behind_a_login(clis: Clis, emptied: tuple[Path, Path], guarded: Registry) -> None:
+def test_a_base_behind_a_login(clis: Clis, servers: tuple[Path, Path], guarded: Registry) -> None:
     name = f"{guarded.address}/private/base:1"
     dockerfile = f"FROM {name}\nENV a=b\n".encode()
     answers = []
-    load(emptied[0], tar_of(docker_archive((small_image("behind a login"), [name]))))
+    load(servers[0], tar_of(docker_archive((small_image("behind a login"), [name]))))
     login = ("login", "-u", "me", "--password-stdin", guarded.address)
     clis[0](*login, stdin=b"secret")
     clis[0]("push", name)

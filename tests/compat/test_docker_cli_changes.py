@@ -27,7 +27,7 @@ from tests.real.archives import docker_archive
 from tests.real.docker_cli import DockerCli
 from tests.real.images import sha256, tar_of
 
-pytestmark = pytest.mark.usefixtures("emptied")
+pytestmark = pytest.mark.usefixtures("servers")
 
 Step = tuple[str, ...]
 

@@ -17,7 +17,7 @@ from tests.real.registry import Registry
 from tests.registry.faults import Fault, FaultProxy
 from tests.registry.token_registry import PASSWORD, USER, token_registry
 
-pytestmark = pytest.mark.usefixtures("emptied")
+pytestmark = pytest.mark.usefixtures("servers")
 
 _COURSE = re.compile(
     r"^[0-9a-f]{12}: (Waiting|Verifying Checksum|Preparing|Pulling fs layer|Download complete)$"
@@ -35,12 +35,12 @@ def told(cli: DockerCli, *args: str, stdin: bytes | None = None) -> tuple[int, l
 
 
 @gives("image_create", "from_image", "tag", "platform")
-def test_pull(clis: Clis, emptied: tuple[Path, Path], registry: Registry) -> None:
+def test_pull(clis: Clis, servers: tuple[Path, Path], registry: Registry) -> None:
     docker, lamina = clis
     name = f"{registry.address}/cli/pull"
     first, second = small_image("cli pull"), small_image("cli pull 2")
     load(
-        emptied[0],
+        servers[0],
         tar_of(docker_archive((first, [f"{name}:1", f"{name}:latest"]), (second, [f"{name}:2"]))),
     )
     docker("push", "--all-tags", name)
@@ -69,9 +69,9 @@ def test_pull(clis: Clis, emptied: tuple[Path, Path], registry: Registry) -> Non
 
 
 @gives("image_push", "name", "tag")
-def test_push(clis: Clis, emptied: tuple[Path, Path], registry: Registry) -> None:
+def test_push(clis: Clis, servers: tuple[Path, Path], registry: Registry) -> None:
     answers = []
-    for cli, socket, who in zip(clis, emptied, ("docker", "lamina"), strict=True):
+    for cli, socket, who in zip(clis, servers, ("docker", "lamina"), strict=True):
         name = f"{registry.address}/cli-{who}/push"
         images = (small_image("cli push"), [f"{name}:1", f"{name}:latest"])
         load(socket, tar_of(docker_archive(images, (small_image("2"), [f"{name}/other:2"]))))
@@ -90,10 +90,10 @@ def test_push(clis: Clis, emptied: tuple[Path, Path], registry: Registry) -> Non
 
 @gives("image_create", "x_registry_auth")
 @gives("image_push", "x_registry_auth")
-def test_login(clis: Clis, emptied: tuple[Path, Path], guarded: Registry) -> None:
+def test_login(clis: Clis, servers: tuple[Path, Path], guarded: Registry) -> None:
     answers = []
     name = f"{guarded.address}/private/x:1"
-    for cli, socket in zip(clis, emptied, strict=True):
+    for cli, socket in zip(clis, servers, strict=True):
         load(socket, tar_of(docker_archive((small_image("private"), [name]))))
         answers.append(
             [
@@ -116,10 +116,10 @@ def test_login(clis: Clis, emptied: tuple[Path, Path], guarded: Registry) -> Non
         assert ours == theirs
 
 
-async def test_login_where_tokens_are_taken(clis: Clis, emptied: tuple[Path, Path]) -> None:
+async def test_login_where_tokens_are_taken(clis: Clis, servers: tuple[Path, Path]) -> None:
     answers = []
     async with token_registry() as (address, _):
-        for cli, socket, who in zip(clis, emptied, ("docker", "lamina"), strict=True):
+        for cli, socket, who in zip(clis, servers, ("docker", "lamina"), strict=True):
             name = f"{address}/private/{who}:1"
             load(socket, tar_of(docker_archive((small_image("tokens"), [name]))))
             login = ("login", "-u", USER, "--password-stdin", address)
@@ -200,10 +200,10 @@ def test_search_without_a_network(clis: Clis) -> None:
         assert error.startswith("Error response from daemon: "), error
 
 
-def test_search_in_a_catalogue(clis: Clis, emptied: tuple[Path, Path], registry: Registry) -> None:
+def test_search_in_a_catalogue(clis: Clis, servers: tuple[Path, Path], registry: Registry) -> None:
     _, lamina = clis
     name = f"{registry.address}/cli/findable:1"
-    load(emptied[1], tar_of(docker_archive((small_image("findable"), [name]))))
+    load(servers[1], tar_of(docker_archive((small_image("findable"), [name]))))
     lamina("push", name)
     # dockerd cannot search a registry that has nothing but its catalogue.
     found = lamina("search", "--format", "{{.Name}}", f"{registry.address}/findable")

@@ -16,7 +16,7 @@ from tests.real.archives import docker_archive
 from tests.real.images import busybox_image, busybox_rootfs, tar_of
 from tests.real.lamina_daemon import LaminaDaemon, lamina_daemon as running_lamina
 
-pytestmark = pytest.mark.usefixtures("emptied")
+pytestmark = pytest.mark.usefixtures("servers")
 
 ARCHIVE = tar_of(docker_archive((PLAIN, ["a:1"]), (LABELLED, ["b:1"])))
 

@@ -21,7 +21,7 @@ from tests.real.programs import require, run
 from tests.real.tools import skopeo_copy
 from tests.unit.layers.trees import needs_root
 
-pytestmark = pytest.mark.usefixtures("emptied")
+pytestmark = pytest.mark.usefixtures("servers")
 
 Cli = Callable[[str], DockerCli]
 

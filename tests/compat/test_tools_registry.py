@@ -18,7 +18,7 @@ from tests.real.programs import run
 from tests.real.registry import Registry
 from tests.real.tools import skopeo_copy
 
-pytestmark = pytest.mark.usefixtures("emptied")
+pytestmark = pytest.mark.usefixtures("servers")
 
 Cli = Callable[[str], DockerCli]
 

@@ -13,38 +13,23 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.real.process import Background, kill_as_root, memory
+from tests.real.daemon import Daemon
+from tests.real.process import Background, kill_as_root
 from tests.real.programs import as_root, require
 from tests.real.rawhttp import answers_ping
 
 
-class Dockerd:
+class Dockerd(Daemon):
     """A dockerd on one directory; can be stopped or killed and started again.
 
     `directory` holds its data, state, socket and log; it belongs to the caller.
     """
 
     def __init__(self, directory: Path, *, options: Sequence[str] = ()) -> None:
-        self.directory = directory
-        self.socket = directory / "d.sock"
+        super().__init__(directory, directory / "d.sock")
         self.data_root = directory / "data"
         self._exec_root = directory / "exec"
         self._options = tuple(options)
-        self._background: Background | None = None
-
-    @property
-    def host(self) -> str:
-        """As DOCKER_HOST wants it."""
-        return f"unix://{self.socket}"
-
-    @property
-    def background(self) -> Background:
-        assert self._background is not None, "the daemon has not been started"
-        return self._background
-
-    @property
-    def pid(self) -> int:
-        return self.background.pid
 
     def start(self) -> None:
         """Start it and wait until it answers. Raises MissingProgramError, NotReadyError."""
@@ -88,10 +73,6 @@ class Dockerd:
         """kill -9, for its containerd too."""
         self.background.kill()
         _end_containerd(self._exec_root / "containerd" / "containerd.pid")
-
-    def memory(self, field: str = "VmRSS") -> int:
-        """Bytes of VmRSS or VmHWM, over dockerd, its containerd and all other children."""
-        return memory(self.pid, field)
 
 
 @contextmanager

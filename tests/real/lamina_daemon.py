@@ -8,13 +8,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.real.process import Background, memory
+from tests.real.daemon import Daemon
+from tests.real.process import Background
 from tests.real.rawhttp import answers_ping
 
 SOURCE = Path(__file__).resolve().parents[2] / "src"
 
 
-class LaminaDaemon:
+class LaminaDaemon(Daemon):
     """`lamina serve` on one root and one unix socket; can be killed and started again.
 
     `directory` holds the root, the socket and the log; it belongs to the caller. `within` makes the
@@ -29,28 +30,12 @@ class LaminaDaemon:
         answers_on_socket: bool = True,
         within: Sequence[str] = (),
     ) -> None:
-        self.directory = directory
+        super().__init__(directory, directory / "l.sock")
         self.root = directory / "root"
-        self.socket = directory / "l.sock"
         self.log = directory / "log"
         self._options = tuple(options)
         self._within = tuple(within)
         self._answers_on_socket = answers_on_socket
-        self._background: Background | None = None
-
-    @property
-    def host(self) -> str:
-        """As DOCKER_HOST wants it."""
-        return f"unix://{self.socket}"
-
-    @property
-    def background(self) -> Background:
-        assert self._background is not None, "the daemon has not been started"
-        return self._background
-
-    @property
-    def pid(self) -> int:
-        return self.background.pid
 
     @property
     def argv(self) -> list[str]:
@@ -82,10 +67,6 @@ class LaminaDaemon:
     def kill(self) -> None:
         """kill -9, and wait until it is gone."""
         self.background.kill()
-
-    def memory(self, field: str = "VmRSS") -> int:
-        """Bytes of VmRSS or VmHWM, over the daemon and all its children."""
-        return memory(self.pid, field)
 
 
 @contextmanager
