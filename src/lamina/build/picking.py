@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 from lamina.build.files import Files
 from lamina.build.hashing import file_hash, joined_hash
-from lamina.dockerfile.goglob import CLASS, GLOBSTAR, LITERAL, STAR, BadPattern, tokens
+from lamina.dockerfile.goglob import BadPattern, tokens
 from lamina.dockerfile.ignore import IgnorePatterns, clean
+from lamina.dockerfile.matching import Match, matcher
 from lamina.errors import LaminaError
 from lamina.layers.view import Found, LinkLoop
 
@@ -148,17 +149,19 @@ def _matching(files: Files, pattern: str) -> list[str]:
     for component in pattern.split("/"):
         if component in ("", ".", ".."):
             return []
-        is_pattern = _WILDCARD.search(component) is not None
-        try:
-            paths = [
-                posixpath.join(path, name)
-                for path in paths
-                for name in (files.view.names(path) if is_pattern else [component])
-                if not is_pattern or component_matches(component, name)
-                if _is_there(files, path, name)
-            ]
-        except BadPattern:
-            return []
+        is_wanted = None
+        if _WILDCARD.search(component) is not None:
+            try:
+                is_wanted = component_matcher(component)
+            except BadPattern:
+                return []
+        paths = [
+            posixpath.join(path, name)
+            for path in paths
+            for name in (files.view.names(path) if is_wanted is not None else [component])
+            if is_wanted is None or is_wanted(name)
+            if _is_there(files, path, name)
+        ]
     return paths
 
 
@@ -166,36 +169,12 @@ def _is_there(files: Files, directory: str, name: str) -> bool:
     return files.view.get(posixpath.join(directory, name)) is not None
 
 
-def component_matches(pattern: str, name: str) -> bool:
-    """Whether a name matches a pattern without slashes, as Go's `filepath.Match` has it."""
-    return re.fullmatch(_expression(pattern), name) is not None
+def component_matcher(pattern: str) -> Match:
+    """What tells whether a name matches a pattern, neither with slashes, as `filepath.Match`.
 
-
-def _expression(component: str) -> str:
-    """The regular expression of one component.
-
-    A star before another one takes the least text that lets what is between them match, once and
-    for all: more would gain nothing, and trying it takes time without end.
+    Raises BadPattern.
     """
-    pieces: list[str] = []
-    after_star = ""
-    is_open = False
-    for token in tokens(component):
-        if token.kind in (STAR, GLOBSTAR):
-            pieces.append(f"(?>.*?{after_star})" if is_open and after_star else "")
-            is_open, after_star = True, ""
-            continue
-        if token.kind == LITERAL:
-            piece = re.escape(token.text)
-        else:
-            piece = token.text if token.kind == CLASS else "."
-        if is_open:
-            after_star += piece
-        else:
-            pieces.append(piece)
-    if is_open:
-        pieces.append(f".*{after_star}")
-    return f"(?s:{''.join(pieces)})"
+    return matcher(tokens(pattern, globstar=False))
 
 
 def hash_of(picked: Sequence[Picked], exclusion: Exclusion | None, read: ReadOf) -> str:

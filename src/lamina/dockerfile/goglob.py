@@ -31,8 +31,11 @@ class Token:
 LITERAL, ONE, STAR, GLOBSTAR, CLASS = "literal", "one", "star", "globstar", "class"
 
 
-def tokens(pattern: str) -> list[Token]:
-    """Read a pattern; raises BadPattern where `filepath.Match` would."""
+def tokens(pattern: str, *, globstar: bool = True) -> list[Token]:
+    """Read a pattern; raises BadPattern where `filepath.Match` would.
+
+    To that function itself ``**`` is no more than ``*``: so it is here without `globstar`.
+    """
     result = []
     position = 0
     while position < len(pattern):
@@ -41,7 +44,7 @@ def tokens(pattern: str) -> list[Token]:
             text, position = _character_class(pattern, position + 1)
             result.append(Token(CLASS, text))
             continue
-        if pattern.startswith("**", position):
+        if globstar and pattern.startswith("**", position):
             result.append(Token(GLOBSTAR, "**"))
             position += 2
             continue

@@ -6,19 +6,17 @@ matches all below it; ``!`` takes files back; the last pattern that matches deci
 """
 
 import posixpath
-import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from lamina.dockerfile.goglob import CLASS, GLOBSTAR, LITERAL, ONE, STAR, Token, tokens
+from lamina.dockerfile.goglob import GLOBSTAR, LITERAL, tokens
 from lamina.dockerfile.gostrings import SPACES
+from lamina.dockerfile.matching import Match, matcher
 from lamina.dockerfile.source import DockerfileError
 
 MAX_IGNORE_SIZE: Final = 1 << 20
 """Bytes; whoever reads a .dockerignore reads no more than this."""
-
-Match = Callable[[str], bool]
 
 
 def clean(path: str) -> str:
@@ -150,12 +148,7 @@ def _compile(pattern: str) -> Match:
             return _prefix(pattern[:-2])
         if globstars == 1 and pattern.startswith("**"):
             return _suffix(pattern[2:])
-    components = pattern.split("/")
-    well_formed = all("**" not in part or part == "**" for part in components)
-    if globstars > 1 and well_formed and CLASS not in kinds:
-        return _by_components(components)
-    regex = re.compile(_expression(parsed))
-    return lambda path: regex.fullmatch(path) is not None
+    return matcher(parsed)
 
 
 def _prefix(prefix: str) -> Match:
@@ -165,86 +158,3 @@ def _prefix(prefix: str) -> Match:
 def _suffix(suffix: str) -> Match:
     bare = suffix.removeprefix("/")
     return lambda path: path.endswith(suffix) or (bare != suffix and path == bare)
-
-
-def _by_components(components: Sequence[str]) -> Match:
-    """Match component by component, for patterns with more than one ``**``.
-
-    The time is bounded by components of pattern × components of path; as one regular expression,
-    such patterns backtrack.
-    """
-    regexes = [
-        None if part == "**" else re.compile(_expression(tokens(part)))
-        for part, before in zip(components, ["", *components], strict=False)
-        # One after another, they mean no more than one.
-        if (part, before) != ("**", "**")
-    ]
-
-    def matches(path: str) -> bool:
-        # The positions in the pattern at which one can be after the components read so far.
-        here = _reachable({0}, regexes)
-        for part in path.split("/"):
-            reached = set()
-            for index in here:
-                if index == len(regexes):
-                    continue
-                regex = regexes[index]
-                if regex is None and "\n" not in part:
-                    reached.add(index)
-                    if index == len(regexes) - 1:
-                        reached.add(index + 1)
-                elif regex is not None and regex.fullmatch(part):
-                    reached.add(index + 1)
-            here = _reachable(reached, regexes)
-        return len(regexes) in here
-
-    return matches
-
-
-def _reachable(positions: set[int], regexes: Sequence[re.Pattern[str] | None]) -> set[int]:
-    """With the positions that a ``**`` standing for nothing leads to; the last one cannot."""
-    result = set(positions)
-    for position in positions:
-        current = position
-        while current < len(regexes) - 1 and regexes[current] is None:
-            current += 1
-            result.add(current)
-    return result
-
-
-def _expression(parsed: Sequence[Token]) -> str:
-    """The regular expression of a pattern.
-
-    ``*`` takes the least text that lets what follows match, once and for all (an atomic group):
-    between two stars nothing is gained by more, and a star crosses no slash. Only before the end,
-    a ``**`` or a class does it try all lengths.
-    """
-    pieces: list[str] = []
-    position = 0
-    while position < len(parsed):
-        token = parsed[position]
-        position += 1
-        if token.kind == GLOBSTAR:
-            # Docker lets "**/" mean the same as "**".
-            if position < len(parsed) and parsed[position] == Token(LITERAL, "/"):
-                position += 1
-            pieces.append("(?:.*/)?" if position < len(parsed) else ".*")
-        elif token.kind == STAR:
-            end = position
-            while end < len(parsed) and parsed[end].kind in (LITERAL, ONE):
-                end += 1
-            if end < len(parsed) and parsed[end].kind == STAR and end > position:
-                between = "".join(map(_atom, parsed[position:end]))
-                pieces.append(f"(?>[^/]*?{between})")
-                position = end
-            else:
-                pieces.append("[^/]*")
-        else:
-            pieces.append(_atom(token))
-    return "".join(pieces)
-
-
-def _atom(token: Token) -> str:
-    if token.kind == LITERAL:
-        return re.escape(token.text)
-    return "[^/]" if token.kind == ONE else token.text
