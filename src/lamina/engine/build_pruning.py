@@ -4,7 +4,6 @@ That is the contents of cache mounts. The images of steps, which builds take the
 images like others and go with `image_prune`.
 """
 
-import re
 from collections.abc import Callable
 from typing import Final
 
@@ -89,10 +88,6 @@ def _condition(filters: Filters | None, now: int) -> Condition:
         if name not in _LABELS and len(checked[name]) > 1:
             raise InvalidParameter("filters expect only one value")
     since = _since(checked, now)
-    try:
-        id_pattern = re.compile("".join(checked["id"]))
-    except re.error as error:
-        raise InvalidFilter(f"invalid filter 'id': {error}", name="id") from None
 
     def wanted(entry: CacheEntry) -> bool:
         told = {
@@ -106,7 +101,7 @@ def _condition(filters: Filters | None, now: int) -> Condition:
         return (
             not checked["label"]
             and (since is None or entry.record.last_used <= since)
-            and id_pattern.search(entry.id) is not None
+            and checked.finds("id", entry.id)
             and all(_agrees(value, checked[name]) for name, value in told.items())
         )
 

@@ -6,7 +6,7 @@ from typing import Final
 from lamina.containers.describing import summarize
 from lamina.containers.live import HealthState
 from lamina.containers.stored import settings_of, state_of
-from lamina.engine.filters import FilterSet, parse_time
+from lamina.engine.filters import FilterSet, prunable
 from lamina.errors import ImageNotFound, InvalidFilter, InvalidParameter
 from lamina.image_api import Filters
 from lamina.models import ContainerSummary
@@ -15,7 +15,7 @@ from lamina.records.catalogue import Catalogue
 from lamina.records.containers import Container, find_container
 from lamina.records.lookup import find_image
 
-__all__ = ["list_containers", "prunable"]
+__all__ = ["containers_to_prune", "list_containers"]
 
 _ACCEPTED: Final = (
     "ancestor", "before", "exited", "expose", "health", "id", "is-task", "isolation", "label",
@@ -144,22 +144,11 @@ def _port(text: str) -> str:
     return text if "/" in text else f"{text}/tcp"
 
 
-def prunable(catalogue: Catalogue, filters: Filters | None, now: int) -> list[Container]:
-    """The containers that a prune removes. Raises InvalidFilter."""
-    checked = FilterSet.check(filters, _PRUNE_FILTERS)
-    wanted = _prune_condition(checked, now)
-    ended = [each for each in catalogue.containers.values() if not each.is_running]
-    return [each for each in ended if wanted(each)]
-
-
-def _prune_condition(filters: FilterSet, now: int) -> Callable[[Container], bool]:
-    if len(filters["until"]) > 1:
-        raise InvalidParameter("more than one until filter specified")
-    until = parse_time(filters["until"][0], now) if filters["until"] else None
-
-    def wanted(container: Container) -> bool:
-        if until is not None and container.created > until:
-            return False
-        return filters.matches_labels(container.labels)
-
-    return wanted
+def containers_to_prune(catalogue: Catalogue, filters: Filters | None, now: int) -> list[Container]:
+    """The containers that a prune removes. Raises InvalidFilter, InvalidParameter."""
+    wanted = prunable(FilterSet.check(filters, _PRUNE_FILTERS), now)
+    return [
+        each
+        for each in catalogue.containers.values()
+        if not each.is_running and wanted(each.created, each.labels)
+    ]

@@ -34,7 +34,7 @@ from lamina.containers.running import (
 )
 from lamina.containers.stored import settings_of
 from lamina.containers.waiting import wait_for
-from lamina.engine.container_listing import list_containers, prunable
+from lamina.engine.container_listing import containers_to_prune, list_containers
 from lamina.engine.filters import parse_time
 from lamina.engine.networks import (
     filter_networks,
@@ -154,7 +154,9 @@ class ContainerOperations:
     async def _prune(self, filters: Filters | None) -> ContainerPruneResponse:
         containers = self._containers
         removed, freed = [], 0
-        for container in prunable(containers.records.catalogue, filters, containers.now()):
+        for container in containers_to_prune(
+            containers.records.catalogue, filters, containers.now()
+        ):
             try:
                 size = await containers.written(container)
                 await remove_container(containers, container.id, force=False)

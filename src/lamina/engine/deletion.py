@@ -5,10 +5,10 @@ in front of the catalogue and collects the changes that lead to it.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
-from lamina.engine.filters import FilterSet, parse_time
-from lamina.errors import Conflict, InvalidFilter, InvalidParameter
+from lamina.engine.filters import FilterSet, prunable
+from lamina.errors import Conflict
 from lamina.image_api import Filters
 from lamina.models import ImageDeleteResponseItem, ImagePruneResponse
 from lamina.oci.digest import Digest
@@ -60,13 +60,14 @@ class Deletion:
         return items
 
     def prune(self, filters: Filters | None) -> ImagePruneResponse:
-        """Remove every unused image that `filters` let through. Raises InvalidFilter."""
-        wanted = _prune_condition(filters, self._now)
-        dangling_only = FilterSet.check(filters, _PRUNE_FILTERS).boolean("dangling", default=True)
+        """Remove every unused image that `filters` let through. InvalidFilter, InvalidParameter."""
+        checked = FilterSet.check(filters, _PRUNE_FILTERS)
+        wanted = prunable(checked, self._now)
+        dangling_only = checked.boolean("dangling", default=True)
         items: list[ImageDeleteResponseItem] = []
         for image in list(self._catalogue.images.values()):
             needed = self._children(image) and (dangling_only or not self._names(image))
-            if wanted(image) and not needed:
+            if wanted(image.age_key, image.labels) and not needed:
                 items += self._prune_one(image, dangling_only=dangling_only)
         freed = self._size_of_layers(items)
         self.changes.append(
@@ -238,24 +239,3 @@ def is_single_reference(names: list[Reference]) -> bool:
     tags = [name for name in names if name.digest is None]
     repositories = {name.name for name in names}
     return len(names) <= 1 or (len(tags) <= 1 and len(repositories) == 1)
-
-
-def _prune_condition(filters: Filters | None, now: int) -> Callable[[Image], bool]:
-    checked = FilterSet.check(filters, _PRUNE_FILTERS)
-    if len(checked["until"]) > 1:
-        raise InvalidParameter("more than one until filter specified")
-    until = None
-    if checked["until"]:
-        try:
-            until = parse_time(checked["until"][0], now)
-        except InvalidParameter as error:
-            raise InvalidFilter(
-                f"invalid value for 'until' filter: {error}", name="until"
-            ) from None
-
-    def wanted(image: Image) -> bool:
-        if until is not None and image.age_key > until:
-            return False
-        return checked.matches_labels(image.labels)
-
-    return wanted

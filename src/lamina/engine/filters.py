@@ -1,12 +1,20 @@
 """Filters: from what a caller wrote to checked values, with dockerd's messages for mistakes."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Final
 
+from lamina.dockerfile.goglob import BadPattern, tokens
+from lamina.dockerfile.gostrings import parse_duration, parse_int
+from lamina.dockerfile.matching import Match, matcher
+from lamina.dockerfile.source import DockerfileError
 from lamina.errors import InvalidFilter, InvalidParameter
 from lamina.image_api import Filters
+
+__all__ = ["FilterSet", "glob", "parse_time", "prunable"]
 
 _TRUE, _FALSE = ("1", "true"), ("0", "false")
 
@@ -102,102 +110,69 @@ def _has_label(labels: Mapping[str, str], text: str) -> bool:
     return key in labels and (not equals or labels[key] == value)
 
 
-def glob(pattern: str) -> re.Pattern[str]:
-    """A pattern of Go's ``path.Match``: no wildcard crosses ``/``. Raises InvalidParameter."""
-    out: list[str] = []
-    position = 0
-    while position < len(pattern):
-        character = pattern[position]
-        position += 1
-        if character == "*":
-            out.append("[^/]*")
-        elif character == "?":
-            out.append("[^/]")
-        elif character == "[":
-            text, position = _character_class(pattern, position)
-            out.append(text)
-        elif character == "\\":
-            if position == len(pattern):
-                raise InvalidParameter("syntax error in pattern")
-            out.append(re.escape(pattern[position]))
-            position += 1
-        else:
-            out.append(re.escape(character))
-    return re.compile("".join(out), re.DOTALL)
+def glob(pattern: str) -> Match:
+    """What tells whether a text matches a pattern as Go's ``path.Match``. InvalidParameter."""
+    try:
+        return matcher(tokens(pattern, globstar=False))
+    except BadPattern as error:
+        raise InvalidParameter(str(error)) from None
 
 
-def _character_class(pattern: str, position: int) -> tuple[str, int]:
-    negated = pattern[position : position + 1] == "^"
-    position += negated
-    ranges: list[str] = []
-    while True:
-        if pattern[position : position + 1] == "]" and ranges:
-            return f"[{'^' if negated else ''}{''.join(ranges)}]", position + 1
-        low, position = _class_character(pattern, position)
-        high = low
-        if pattern[position : position + 1] == "-":
-            high, position = _class_character(pattern, position + 1)
-        if high < low:
-            raise InvalidParameter("syntax error in pattern")
-        ranges.append(f"{re.escape(low)}-{re.escape(high)}")
-
-
-def _class_character(pattern: str, position: int) -> tuple[str, int]:
-    if pattern[position : position + 1] == "\\":
-        position += 1
-    elif pattern[position : position + 1] in ("-", "]"):
-        raise InvalidParameter("syntax error in pattern")
-    if position >= len(pattern):
-        raise InvalidParameter("syntax error in pattern")
-    return pattern[position], position + 1
-
-
-_DURATION = re.compile(r"([+-]?)((?:\d+(?:\.\d*)?|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))+")
-_DURATION_PART = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h)")
-_NANOSECONDS = {
-    "ns": 1,
-    "us": 1_000,
-    "µs": 1_000,
-    "μs": 1_000,
-    "ms": 1_000_000,
-    "s": 1_000_000_000,
-    "m": 60_000_000_000,
-    "h": 3_600_000_000_000,
-}
-_UNIX_TIME = re.compile(r"(-?\d+)(?:\.(\d{1,9}))?")
-_CALENDAR_TIME = re.compile(
-    r"(\d{4}-\d\d-\d\d)(?:T(\d\d)(?::(\d\d))?(?::(\d\d)(?:\.(\d{1,9}))?)?)?(Z|[+-]\d\d:\d\d)?"
+_UNIX_TIME: Final = re.compile(r"([+-]?[0-9]+)(?:\.([0-9]{1,9}))?")
+_CALENDAR_TIME: Final = re.compile(
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2})"
+    r"(?:T([0-9]{2})(?::([0-9]{2}))?(?::([0-9]{2})(?:\.([0-9]{1,9}))?)?)?"
+    r"(Z|[+-][0-9]{2}:[0-9]{2})?"
 )
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_SECOND: Final = 1_000_000_000
 
 
 def parse_time(text: str, now: int) -> int:
     """Unix nanoseconds of a time as clients write it.
 
     A Go duration (that long before `now`), RFC 3339 and its shortened forms (in UTC where no zone
-    is given), or unix seconds with up to nine decimals. Raises InvalidParameter.
+    is given), or unix seconds, of 64 bits, with up to nine decimals. Raises InvalidParameter.
     """
-    if text == "0":
-        return 0
-    if (match := _DURATION.fullmatch(text)) is not None:
-        total = sum(
-            round(float(amount) * _NANOSECONDS[unit])
-            for amount, unit in _DURATION_PART.findall(text)
-        )
-        return now + total if match[1] == "-" else now - total
-    if (match := _UNIX_TIME.fullmatch(text)) is not None:
-        return int(match[1]) * 1_000_000_000 + int((match[2] or "").ljust(9, "0"))
-    if (match := _CALENDAR_TIME.fullmatch(text)) is not None:
-        return _calendar_time(match, text)
+    if text != "0":
+        with suppress(DockerfileError):
+            return now - parse_duration(text)
+    with suppress(DockerfileError, ValueError):
+        if (match := _UNIX_TIME.fullmatch(text)) is not None:
+            return parse_int(match[1], bits=64) * _SECOND + _nanoseconds(match[2])
+        if (match := _CALENDAR_TIME.fullmatch(text)) is not None:
+            return _calendar_time(match)
     raise InvalidParameter(f'failed to parse value as time or duration: "{text}"')
 
 
-def _calendar_time(match: re.Match[str], text: str) -> int:
+def _calendar_time(match: re.Match[str]) -> int:
+    """Raises ValueError for a day or an hour that does not exist."""
     day, hour, minute, second, fraction, zone = match.groups()
     written = f"{day}T{hour or '00'}:{minute or '00'}:{second or '00'}{zone or 'Z'}"
-    try:
-        moment = datetime.fromisoformat(written)
-    except ValueError:
-        raise InvalidParameter(f'failed to parse value as time or duration: "{text}"') from None
-    seconds = moment.astimezone(UTC) - datetime(1970, 1, 1, tzinfo=UTC)
-    whole = seconds.days * 86_400 + seconds.seconds
-    return whole * 1_000_000_000 + int((fraction or "").ljust(9, "0"))
+    elapsed = datetime.fromisoformat(written) - _EPOCH
+    return (elapsed.days * 86_400 + elapsed.seconds) * _SECOND + _nanoseconds(fraction)
+
+
+def _nanoseconds(fraction: str | None) -> int:
+    return int((fraction or "").ljust(9, "0"))
+
+
+def prunable(filters: FilterSet, now: int) -> Callable[[int, Mapping[str, str] | None], bool]:
+    """Whether what was made at a time (unix nanoseconds), with some labels, is to be pruned.
+
+    That is by ``until``, ``label`` and ``label!``. Raises InvalidFilter, InvalidParameter.
+    """
+    if len(filters["until"]) > 1:
+        raise InvalidParameter("more than one until filter specified")
+    until: int | None = None
+    for text in filters["until"]:
+        try:
+            until = parse_time(text, now)
+        except InvalidParameter as error:
+            message = f"invalid value for 'until' filter: {error}"
+            raise InvalidFilter(message, name="until") from None
+
+    def wanted(created: int, labels: Mapping[str, str] | None) -> bool:
+        return (until is None or created <= until) and filters.matches_labels(labels)
+
+    return wanted

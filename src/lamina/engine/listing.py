@@ -85,8 +85,7 @@ class _Selection:
 
     def _matches(self, name: Reference) -> bool:
         return any(
-            pattern.fullmatch(name.familiar) or pattern.fullmatch(name.familiar_name)
-            for pattern in self._patterns
+            matches(name.familiar) or matches(name.familiar_name) for matches in self._patterns
         )
 
     def _is_shown(self, image: Image, names: tuple[Reference, ...]) -> bool:

@@ -1,3 +1,5 @@
+import time
+
 import pytest
 
 from lamina.engine.filters import FilterSet, glob, parse_time
@@ -39,6 +41,7 @@ def test_labels(text: str, *, matches: bool) -> None:
     [
         ("*", ["a", ""], ["a/b"]),
         ("*/b", ["a/b"], ["b", "a/a/b"]),
+        ("**/b", ["a/b"], ["b", "a/a/b"]),
         ("?", ["a"], ["/", "", "ab"]),
         ("[a-c]x", ["ax", "cx"], ["dx", "x"]),
         ("[^a]", ["b"], ["a"]),
@@ -53,9 +56,16 @@ def test_patterns_are_those_of_go(pattern: str, yes: list[str], no: list[str]) -
         with pytest.raises(InvalidParameter):
             glob(pattern)
         return
-    compiled = glob(pattern)
-    assert all(compiled.fullmatch(text) for text in yes)
-    assert not any(compiled.fullmatch(text) for text in no)
+    matches = glob(pattern)
+    assert all(matches(text) for text in yes)
+    assert not any(matches(text) for text in no)
+
+
+@pytest.mark.parametrize("pattern", ["*a" * 25 + "b", "*[a]" * 25 + "b", "**a" * 25 + "b"])
+def test_no_pattern_takes_long(pattern: str) -> None:
+    started = time.process_time()
+    assert not glob(pattern)("a" * 255)
+    assert time.process_time() - started < 1
 
 
 @pytest.mark.parametrize("pattern", ["[", "[]", "[a", "[a-", "[z-a]", "\\", "[-a]", "[a\\"])
@@ -80,6 +90,10 @@ def test_patterns_that_are_none(pattern: str) -> None:
         ("1970-01-01T00:01", 60 * SECOND),
         ("1970-01-01T00:00:01.5Z", SECOND * 3 // 2),
         ("1970-01-01T01:00:00+01:00", 0),
+        ("0001-01-01T00:00:00+10:00", (-62_135_596_800 - 36_000) * SECOND),
+        ("9999-12-31T23:59:59-10:00", (253_402_300_799 + 36_000) * SECOND),
+        ("+5", 5 * SECOND),
+        ("9223372036854775807", 9_223_372_036_854_775_807 * SECOND),
     ],
 )
 def test_times(text: str, moment: int) -> None:
@@ -87,7 +101,22 @@ def test_times(text: str, moment: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "yesterday", "10x", "1970-13-01", "1970-01-01T25", "1.0000000001", "1 h"]
+    "text",
+    [
+        "",
+        "yesterday",
+        "10x",
+        "1970-13-01",
+        "1970-01-01T25",
+        "1.0000000001",
+        "1 h",
+        "9223372036854775808",
+        "9" * 5000,
+        "9" * 400 + "s",
+        "9999999999999h",
+        "\N{ARABIC-INDIC DIGIT ONE}",
+        "\N{ARABIC-INDIC DIGIT ONE}s",
+    ],
 )
 def test_times_that_are_none(text: str) -> None:
     with pytest.raises(InvalidParameter, match="failed to parse value as time or duration"):
