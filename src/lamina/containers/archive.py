@@ -1,13 +1,12 @@
 """Files of a container, in and out (``docker cp``), and all of them (``docker export``)."""
 
-import asyncio
-import errno
 import os
 import stat
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import Any, Final
+from functools import partial
+from typing import Any
 
 import msgspec
 
@@ -22,12 +21,8 @@ from lamina.containers.locating import (
     view_of,
 )
 from lamina.containers.stored import settings_of
-from lamina.errors import (
-    Forbidden,
-    InvalidLayer,
-    InvalidParameter,
-    NotFound,
-)
+from lamina.content.threads import run_to_end
+from lamina.errors import Forbidden, InvalidLayer, InvalidParameter, NotFound
 from lamina.layers.apply import ApplyOptions, Form, LayerApplier
 from lamina.layers.compression import PREFIX_SIZE, Decompressor, detect
 from lamina.layers.diff import DiffOptions, subtree_tar
@@ -37,15 +32,17 @@ from lamina.layers.tarheader import EntryType, TarHeader
 from lamina.layers.tree import Tree
 from lamina.models import PathStat
 from lamina.runtime.users import Identity, identify
+from lamina.snapshots.stopping import Stop, until_stopped
 from lamina.streams import ByteSource, ByteStream, chunks_of
 
 __all__ = ["PathArchive", "archive_of", "export_container", "put_archive"]
 
-_NOWHERE: Final = frozenset((errno.ENOENT, errno.ENOTDIR, errno.ELOOP))
-
 
 class TarStream:
-    """The bytes of an archive that is made in threads while it is read."""
+    """The bytes of an archive that is made in threads while it is read.
+
+    Nobody is at work for it any more when reading it was cancelled.
+    """
 
     size: None = None
 
@@ -53,7 +50,7 @@ class TarStream:
         self._pieces = pieces
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        while piece := await asyncio.to_thread(_joined, self._pieces):
+        while piece := await run_to_end(lambda: _joined(self._pieces)):
             yield piece
 
 
@@ -86,7 +83,7 @@ async def archive_of(containers: Containers, name: str, path: str) -> AsyncItera
     """An archive of what is at a path. NotFound, InvalidParameter (it must be a directory)."""
     container = containers.find(name)
     async with view_of(containers, container, path) as view:
-        found = await asyncio.to_thread(located, name, path, view)
+        found = await run_to_end(lambda: located(name, path, view))
         root = open_root(view.root)
         tree = Tree(root, view.ownership)
         try:
@@ -133,7 +130,7 @@ async def put_archive(
     """
     container = containers.find(name)
     async with view_of(containers, container, f"{path}/") as view:
-        found = await asyncio.to_thread(_directory, name, path, view)
+        found = await run_to_end(lambda: _directory(name, path, view))
         if not view.writable:
             raise Forbidden(
                 "mounted volume is marked read-only"
@@ -144,7 +141,7 @@ async def put_archive(
         if copy_owner:
             user = settings_of(container).config.user
             async with containers.rootfs(container) as mounted:
-                identity = await asyncio.to_thread(identify, mounted.path, user)
+                identity = await run_to_end(partial(identify, mounted.path, user))
         await _unpack(view, found, source, no_overwrite=no_overwrite, identity=identity)
     await containers.tell(container, "extract-to-dir", path=path)
 
@@ -177,11 +174,13 @@ async def _unpack(
             form=Form.MERGED, ownership=view.ownership, whiteouts=False, adapt=adapt
         )
         with LayerApplier(root, options) as applier:
-            feed = _decompressing(applier.feed)
+            stop = Stop()
+            feed = _decompressing(applier.feed, stop)
             async for chunk in chunks_of(source):
-                await asyncio.to_thread(feed, chunk)
-            await asyncio.to_thread(feed, None)
-            await asyncio.to_thread(applier.finish)
+                # Who is at work in a directory must have ended before that is closed.
+                await run_to_end(partial(feed, chunk), stop=stop.set)
+            await run_to_end(lambda: feed(None), stop=stop.set)
+            await run_to_end(applier.finish)
     except InvalidLayer as error:
         raise InvalidParameter(str(error)) from error
     finally:
@@ -189,8 +188,10 @@ async def _unpack(
         os.close(root)
 
 
-def _decompressing(take: Callable[[bytes | memoryview], None]) -> Callable[[bytes | None], None]:
-    """Decompress what is fed, whatever its compression; None is the end."""
+def _decompressing(
+    take: Callable[[bytes | memoryview], None], stop: Stop
+) -> Callable[[bytes | None], None]:
+    """Decompress what is fed, whatever its compression; None is the end. Raises Stopped."""
     beginning = bytearray()
     decompressor: Decompressor | None = None
 
@@ -201,10 +202,10 @@ def _decompressing(take: Callable[[bytes | memoryview], None]) -> Callable[[byte
             if data is not None and len(beginning) < PREFIX_SIZE:
                 return
             decompressor = Decompressor(detect(bytes(beginning)), limit=MAX_LAYER)
-            for piece in decompressor.feed(bytes(beginning)):
+            for piece in until_stopped(decompressor.feed(bytes(beginning)), stop):
                 take(piece)
         elif data is not None:
-            for piece in decompressor.feed(data):
+            for piece in until_stopped(decompressor.feed(data), stop):
                 take(piece)
         if data is None:
             decompressor.close()

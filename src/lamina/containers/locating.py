@@ -17,6 +17,7 @@ from typing import Final
 
 from lamina.containers.containers import Containers
 from lamina.containers.stored import settings_of, state_of
+from lamina.content.threads import run_to_end
 from lamina.errors import NotFound
 from lamina.layers.directories import OPEN_DIRECTORY, Directories
 from lamina.layers.ownership import Ownership
@@ -197,4 +198,4 @@ async def path_stat(containers: Containers, name: str, path: str) -> PathStat:
     """What there is at a path. NotFound."""
     container = containers.find(name)
     async with view_of(containers, container, path) as view:
-        return stat_of(path, await asyncio.to_thread(located, name, path, view))
+        return stat_of(path, await run_to_end(lambda: located(name, path, view)))

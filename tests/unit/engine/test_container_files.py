@@ -1,9 +1,14 @@
 """Files of containers, in and out, and images made of what they have changed."""
 
+import asyncio
+import gzip
 import io
 import os
 import tarfile
+from collections.abc import AsyncIterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,6 +17,7 @@ from lamina.errors import Conflict, ContainerNotFound, Forbidden, InvalidParamet
 from lamina.models import HostConfig, PathStat
 from lamina.oci.containerconfig import ContainerConfig
 from lamina.snapshots.mounting import mounts_below
+from lamina.snapshots.stopping import Stopped
 from tests.unit.engine.sources import members
 from tests.unit.engine.test_containers import create, docker, logs, run
 from tests.unit.layers.archives import DIRECTORY, FILE, LINK, SYMLINK, Entry, archive
@@ -229,3 +235,42 @@ async def test_an_image_outlives_the_container_it_was_made_of(docker: Engine) ->
     with pytest.raises(Conflict, match="dependent child images"):
         await docker.image_delete((await docker.image_inspect("busybox:test")).id)
     await docker.image_delete("made")
+
+
+class Recording(ThreadPoolExecutor):
+    """Threads that keep in mind what they were given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.given: list[Future[Any]] = []
+
+    def submit(self, *call: Any, **named: Any) -> Future[Any]:  # noqa: ANN401 - as the base class
+        future = super().submit(*call, **named)
+        self.given.append(future)
+        return future
+
+
+async def test_who_gives_up_putting_files_in_leaves_no_thread_at_work(
+    docker: Engine, root: Path
+) -> None:
+    """It would go on in descriptors that are closed by then, or somebody else's."""
+    id = await create(docker, "true")
+    threads = Recording()
+    asyncio.get_running_loop().set_default_executor(threads)
+
+    async def source() -> AsyncIterator[bytes]:
+        # Small, and long at work.
+        yield gzip.compress(archive([("big", FILE, bytes(256 << 20))]), 1)
+
+    def is_at_work() -> bool:
+        return any(root.glob("snapshots/*/snapshots/*/*/tmp/big"))
+
+    putting = asyncio.create_task(docker.put_container_archive(id, source(), path="/tmp"))
+    while not is_at_work():  # noqa: ASYNC110
+        await asyncio.sleep(0)
+    at_work = threads.given[-1]
+    assert not at_work.done()
+    putting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await putting
+    assert isinstance(at_work.exception(timeout=0), Stopped)
