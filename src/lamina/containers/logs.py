@@ -19,6 +19,7 @@ from typing import Final
 
 import msgspec
 
+from lamina.content.threads import run_to_end
 from lamina.oci.timestamp import format_unix, parse_unix
 from lamina.streams import Frame
 
@@ -27,6 +28,7 @@ __all__ = ["LogFile", "LogQuery", "LogWriter"]
 _PIECE: Final = 16 << 10
 """Bytes after which a line that does not end is cut."""
 _BLOCK: Final = 1 << 18
+_APPEND: Final = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
 _STREAMS: Final = {1: "stdout", 2: "stderr"}
 _NUMBERS: Final = {"stdout": 1, "stderr": 2}
 
@@ -63,11 +65,7 @@ class LogWriter:
         self._limit = limit
         self._files = files
         self._rests = {1: b"", 2: b""}
-        self._open()
-
-    def _open(self) -> None:
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
-        self._fd = os.open(self._path, flags, 0o640)
+        self._fd = os.open(path, _APPEND, 0o640)
         self._size = os.fstat(self._fd).st_size
 
     def write(self, stream: int, data: bytes, now: int) -> None:
@@ -97,23 +95,30 @@ class LogWriter:
             for piece in pieces
             for part in _cut(piece)
         )
-        if self._limit is not None and self._size and self._size + len(text) > self._limit:
-            self._rotate()
         # A disk that is full loses lines of a log, and does not stop the container.
+        with suppress(OSError):
+            if self._limit is not None and self._size and self._size + len(text) > self._limit:
+                self._rotate()
         with suppress(OSError):
             os.write(self._fd, text)
         self._size += len(text)
 
     def _rotate(self) -> None:
+        """Begin a new file. OSError; then the one that is open stays so."""
+        new = self._path.with_name(f"{self._path.name}.new")
+        fd = os.open(new, _APPEND | os.O_TRUNC, 0o640)
+        try:
+            for number in range(self._files - 1, 0, -1):
+                older = self._path.with_name(f"{self._path.name}.{number}")
+                newer = self._path.with_name(f"{self._path.name}.{number - 1}")
+                with suppress(FileNotFoundError):
+                    (newer if number > 1 else self._path).rename(older)
+            new.rename(self._path)
+        except OSError:
+            os.close(fd)
+            raise
         os.close(self._fd)
-        for number in range(self._files - 1, 0, -1):
-            older = self._path.with_name(f"{self._path.name}.{number}")
-            newer = self._path.with_name(f"{self._path.name}.{number - 1}")
-            with suppress(FileNotFoundError):
-                (newer if number > 1 else self._path).rename(older)
-        if self._files == 1:
-            self._path.unlink(missing_ok=True)
-        self._open()
+        self._fd, self._size = fd, 0
 
 
 def _cut(piece: bytes) -> list[bytes]:
@@ -140,11 +145,12 @@ class LogFile:
         """
         if query.tail == 0 and more is None:
             return
-        files = await asyncio.to_thread(self._opened)
+        files: list[int] = []
         try:
-            starts = await asyncio.to_thread(_tail_starts, files, query.tail)
+            await run_to_end(lambda: self._open_all(files))
+            starts = await run_to_end(lambda: _tail_starts(files, query.tail))
             for fd, start in zip(files[:-1], starts[:-1], strict=True):
-                async for frame in _frames(fd, start, query):
+                async for frame in _frames(_LineReader(fd, start), query):
                     yield frame
             if files:
                 async for frame in self._follow(files, starts[-1], query, more):
@@ -164,21 +170,18 @@ class LogFile:
         more: Callable[[], asyncio.Future[None] | None] | None,
     ) -> AsyncIterator[Frame]:
         """The last file from `start` on, and those that take its place."""
-        reader = _LineReader(files[-1], start)
+        reader, is_replaced = _LineReader(files[-1], start), False
         while True:
             waiting = None if more is None else more()
-            while lines := await asyncio.to_thread(reader.lines):
-                for line in lines:
-                    entry = _decoded(line)
-                    if entry is None:
-                        continue
-                    if _is_past(entry, query):
-                        return
-                    if (frame := _frame(entry, query)) is not None:
-                        yield frame
-            if await asyncio.to_thread(self._is_replaced, files[-1]):
-                files.append(os.open(self._path, os.O_RDONLY | os.O_CLOEXEC))
-                reader = _LineReader(files[-1], 0)
+            async for frame in _frames(reader, query):
+                yield frame
+            if is_replaced:
+                # Nothing is written into it any more.
+                if await run_to_end(lambda: self._open_current(files)):
+                    reader, is_replaced = _LineReader(files[-1], 0), False
+                    continue
+            elif is_replaced := await run_to_end(lambda: self._is_replaced(files[-1])):
+                # Something may have been, since its end was looked for.
                 continue
             if waiting is None:
                 return
@@ -190,9 +193,8 @@ class LogFile:
                 return
             await asyncio.wait({waiting}, timeout=left)
 
-    def _opened(self) -> list[int]:
-        """All files, oldest first."""
-        files: list[int] = []
+    def _open_all(self, files: list[int]) -> None:
+        """Open all files, oldest first, so that whoever gives up waiting can close them."""
         pattern = re.compile(re.escape(self._path.name) + r"(?:\.(\d+))?")
         try:
             there = list(self._path.parent.iterdir())
@@ -202,7 +204,14 @@ class LogFile:
         for _, path in sorted(found):
             with suppress(FileNotFoundError):
                 files.append(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
-        return files
+
+    def _open_current(self, files: list[int]) -> bool:
+        """Open the file that is written now; False if another is just taking its place."""
+        try:
+            files.append(os.open(self._path, os.O_RDONLY | os.O_CLOEXEC))
+        except FileNotFoundError:
+            return False
+        return True
 
     def _is_replaced(self, fd: int) -> bool:
         try:
@@ -229,9 +238,8 @@ class _LineReader:
         return []
 
 
-async def _frames(fd: int, start: int, query: LogQuery) -> AsyncIterator[Frame]:
-    reader = _LineReader(fd, start)
-    while lines := await asyncio.to_thread(reader.lines):
+async def _frames(reader: _LineReader, query: LogQuery) -> AsyncIterator[Frame]:
+    while lines := await run_to_end(reader.lines):
         for line in lines:
             entry = _decoded(line)
             if entry is not None and (frame := _frame(entry, query)) is not None:
@@ -277,10 +285,6 @@ def _decoded(line: bytes) -> _Entry | None:
         return _DECODER.decode(line)
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return None
-
-
-def _is_past(entry: _Entry, query: LogQuery) -> bool:
-    return query.until is not None and (parse_unix(entry.time) or 0) > query.until
 
 
 def _frame(entry: _Entry, query: LogQuery) -> Frame | None:

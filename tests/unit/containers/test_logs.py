@@ -1,5 +1,8 @@
 import asyncio
 import json
+import os
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +10,7 @@ import pytest
 
 from lamina.containers.logs import LogFile, LogQuery, LogWriter
 from lamina.streams import Frame
+from tests.unit.runtime.directory import names
 
 SECOND = 1_000_000_000
 
@@ -115,6 +119,74 @@ async def test_following(path: Path) -> None:
     writer.finish(30)
     wake()
     assert [frame.data async for frame in frames] == [b"rest"]
+
+
+class Between(ThreadPoolExecutor):
+    """Threads that have something happen between two pieces of work."""
+
+    def __init__(self, happens: Callable[[Any], None]) -> None:
+        super().__init__()
+        self._happens = happens
+
+    def submit(self, call: Any, /, *given: Any, **named: Any) -> Future[Any]:  # noqa: ANN401 - as the base class
+        def work() -> Any:  # noqa: ANN401 - whatever comes of it
+            result = call(*given, **named)
+            self._happens(result)
+            return result
+
+        return super().submit(work)
+
+
+async def test_what_is_written_last_before_another_file_is_begun_is_followed(path: Path) -> None:
+    writer = LogWriter(path, limit=150, files=2)
+    texts = ["2\n", "3\n"]
+
+    def happens(result: object) -> None:
+        if result == []:
+            # The end of the file was read, and now is no more.
+            while texts:
+                writer.write(1, texts.pop(0).encode(), 0)
+
+    writer.write(1, b"1\n", 0)
+    asyncio.get_running_loop().set_default_executor(Between(happens))
+    never = asyncio.get_running_loop().create_future()
+    frames = LogFile(path).read(LogQuery(), more=lambda: never if texts else None)
+    assert [frame.data async for frame in frames] == [b"1\n", b"2\n", b"3\n"]
+    assert path.with_name("log.1").exists()
+    writer.finish(0)
+
+
+async def test_who_stops_reading_leaves_nothing_open(path: Path) -> None:
+    write(path, "1\n")
+    fds = names(Path("/proc/self/fd"))
+    at_work = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def happens(_: object) -> None:
+        loop.call_soon_threadsafe(at_work.set)
+
+    loop.set_default_executor(Between(happens))
+    reading = asyncio.create_task(read(path))
+    await at_work.wait()
+    reading.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await reading
+    assert names(Path("/proc/self/fd")) == fds
+
+
+async def test_a_new_file_that_cannot_be_begun(path: Path) -> None:
+    """The descriptor of the one before must not be written to after it is somebody else's."""
+    writer = LogWriter(path, limit=100)
+    writer.write(1, b"1\n", 0)
+    path.rename(path.with_name("old"))  # noqa: ASYNC240 - as in all of this test
+    path.mkdir()  # noqa: ASYNC240
+    writer.write(1, b"2\n", 0)
+    other = os.open(path.with_name("other"), os.O_RDWR | os.O_CREAT)
+    writer.write(1, b"3\n", 0)
+    writer.finish(0)
+    assert os.read(other, 100) == b""
+    os.close(other)
+    assert await read(path.with_name("old")) == ["1\n", "2\n", "3\n"]
 
 
 async def test_following_until_a_time(path: Path) -> None:
