@@ -25,7 +25,7 @@ from lamina.oci.config import ContainerConfig, Healthcheck
 from lamina.progress import BuildOutput, Report
 from lamina.records.catalogue import Layer
 from lamina.runtime.layer_sources import sources_of
-from lamina.runtime.runtime import Sandbox
+from lamina.runtime.sandbox import Sandbox
 from lamina.runtime.spec import NetworkMode, ProcessSpec, SandboxSpec
 from lamina.runtime.stdio import Outlet
 from lamina.runtime.supervisor import Exit

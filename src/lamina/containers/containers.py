@@ -21,7 +21,7 @@ from lamina.records.changes import Change, PutContainer
 from lamina.records.configs import ImageConfigs
 from lamina.records.containers import Container, find_container
 from lamina.records.records import Records
-from lamina.runtime.runtime import Sandbox
+from lamina.runtime.sandbox import Sandbox
 from lamina.runtime.sweeping import discard
 from lamina.runtime.workshop import Workshop
 from lamina.snapshots.store import Mounted

@@ -24,7 +24,7 @@ from lamina.errors import (
 )
 from lamina.models import ExecConfig, ExecInspect, ProcessConfig
 from lamina.records.containers import Container
-from lamina.runtime.runtime import RunningProcess
+from lamina.runtime.sandbox import RunningProcess
 from lamina.runtime.spec import ProcessSpec
 from lamina.runtime.stdio import Inlet
 

@@ -13,9 +13,10 @@ from lamina.models import HealthcheckResult
 from lamina.oci.containerconfig import ContainerConfig, Healthcheck
 from lamina.oci.timestamp import format_unix
 from lamina.records.containers import Container
-from lamina.runtime.runtime import Exit, RunningProcess, Sandbox
+from lamina.runtime.sandbox import RunningProcess, Sandbox
 from lamina.runtime.spec import ProcessSpec
 from lamina.runtime.stdio import Outlet
+from lamina.runtime.supervisor import Exit
 
 __all__ = ["check_health", "has_check"]
 

@@ -6,7 +6,7 @@ from typing import Final
 
 from lamina.containers.broadcast import Broadcast
 from lamina.models import Health, HealthcheckResult
-from lamina.runtime.runtime import Sandbox
+from lamina.runtime.sandbox import Sandbox
 from lamina.runtime.stdio import Inlet
 
 __all__ = ["HealthState", "Live"]

@@ -22,7 +22,7 @@ from lamina.models import (
 )
 from lamina.oci.timestamp import format_unix
 from lamina.records.containers import Container
-from lamina.runtime.runtime import Sandbox
+from lamina.runtime.sandbox import Sandbox
 
 __all__ = ["container_stats"]
 

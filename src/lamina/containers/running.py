@@ -33,7 +33,7 @@ from lamina.errors import (
     Unavailable,
 )
 from lamina.records.containers import Container
-from lamina.runtime.runtime import Sandbox
+from lamina.runtime.sandbox import Sandbox
 from lamina.runtime.supervisor import Exit
 
 __all__ = [

@@ -18,7 +18,7 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any, Final
@@ -27,11 +27,10 @@ from lamina.errors import Conflict, InvalidParameter, Unavailable
 from lamina.runtime.failures import check_names, last_line, start_failure
 from lamina.runtime.hostfiles import host_file_mounts
 from lamina.runtime.networks.choice import Networks
-from lamina.runtime.networks.network import Endpoint, Network
+from lamina.runtime.networks.network import Network
 from lamina.runtime.ocispec import (
     Machine,
     cgroup_path,
-    limit_document,
     process_document,
     sandbox_document,
 )
@@ -42,13 +41,14 @@ from lamina.runtime.programs import (
     find_program,
     find_runtime,
 )
-from lamina.runtime.spec import Limits, NetworkMode, ProcessSpec, SandboxSpec
-from lamina.runtime.stdio import Pipes, Streams, resize_terminal
-from lamina.runtime.supervisor import Exit, Supervisor
+from lamina.runtime.sandbox import Launched, RunningProcess, Sandbox
+from lamina.runtime.spec import NetworkMode, ProcessSpec, SandboxSpec
+from lamina.runtime.stdio import Pipes, Streams
+from lamina.runtime.supervisor import Supervisor
 from lamina.runtime.sweeping import discard
 from lamina.runtime.users import Identity, identify
 
-__all__ = ["Exit", "RunningProcess", "Runtime", "Sandbox"]
+__all__ = ["Runtime"]
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
 _STARTS_AT_ONCE: Final = 8
@@ -60,128 +60,6 @@ _OF_RUNTIME: Final = re.compile(r"\w+:\[\d:\w+\]\n")
 """What runc and youki call their process in a container, as in ``runc:[2:INIT]``."""
 _EXECUTED_SECONDS: Final = 5.0
 _EXECUTED_INTERVAL: Final = 0.001
-
-_EXITING: Final = 0x4
-"""The kernel's flag of a process that is being ended (PF_EXITING)."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Launched:
-    """A process that runs."""
-
-    pid: int
-    streams: Streams
-    exited: asyncio.Future[Exit]
-
-
-class RunningProcess:
-    """A process that was started, perhaps over by now, and our ends of its standard streams.
-
-    Whoever started it reads `stdout` and `stderr` to their end (they hold all that was written,
-    also after the process is gone) and closes it.
-    """
-
-    def __init__(self, name: str, launched: _Launched, supervisor: Supervisor) -> None:
-        streams = launched.streams
-        self.name: Final = name
-        self.pid: Final = launched.pid
-        """As the host sees it; do not signal it, it may be another's by then."""
-        self.stdin: Final = streams.stdin
-        """None if there is none."""
-        self.stdout: Final = streams.stdout
-        """The terminal, if there is one."""
-        self.stderr: Final = streams.stderr
-        """None if there is a terminal."""
-        self._terminal = streams.terminal
-        self._exited = launched.exited
-        self._supervisor = supervisor
-
-    async def wait(self) -> Exit:
-        """Wait until it has ended. Unavailable if that cannot be known any more."""
-        return await asyncio.shield(self._exited)
-
-    @property
-    def has_exited(self) -> bool:
-        """Whether it has ended."""
-        return self._exited.done()
-
-    async def is_ending(self) -> bool:
-        """Whether it has ended, or is about to: for who could not do something with it."""
-        return self.has_exited or not await self.signal(0) or is_exiting(self.pid)
-
-    async def signal(self, number: int) -> bool:
-        """Send a signal; False if the process was gone."""
-        return await self._supervisor.signal(self.name, number)
-
-    def resize(self, height: int, width: int) -> None:
-        """Tell its terminal a new size; without one nothing happens."""
-        if self._terminal is not None:
-            with suppress(OSError):
-                resize_terminal(self._terminal, height, width)
-
-    def close(self) -> None:
-        """Let go of the streams."""
-        for end in (self.stdin, self.stdout, self.stderr):
-            if end is not None:
-                end.close()
-        if self._terminal is not None:
-            os.close(self._terminal)
-            self._terminal = None
-
-
-class Sandbox(RunningProcess):
-    """A root filesystem with a first process, and others that are started in it."""
-
-    def __init__(
-        self,
-        name: str,
-        launched: _Launched,
-        *,
-        spec: SandboxSpec,
-        endpoint: Endpoint | None,
-        runtime: "Runtime",
-        supervisor: Supervisor,
-    ) -> None:
-        super().__init__(name, launched, supervisor)
-        self.spec: Final = spec
-        self.endpoint: Final = endpoint
-        """In its own network, if that has a way out."""
-        self.cgroup: Final = cgroup_path(name, spec)
-        self._runtime = runtime
-
-    async def exec(
-        self, process: ProcessSpec, *, stdin: bool = False, privileged: bool = False
-    ) -> RunningProcess:
-        """Start one more process in it. StartFailed, InvalidParameter (user), Conflict (paused)."""
-        return await self._runtime.exec(self, process, stdin=stdin, privileged=privileged)
-
-    async def pause(self) -> None:
-        """Stop all its processes from running. Unavailable."""
-        try:
-            await self._runtime.command("pause", self.name)
-        except Unavailable:
-            # Half of them may be frozen, which not even SIGKILL would end.
-            with suppress(Unavailable):
-                await self.resume()
-            raise
-
-    async def resume(self) -> None:
-        """Let them run again. Unavailable."""
-        await self._runtime.command("resume", self.name)
-
-    async def update(self, limits: Limits) -> None:
-        """Change its limits, as far as control groups hold it to them. Unavailable."""
-        document = json.dumps(limit_document(limits, self._runtime.machine)).encode()
-        await self._runtime.command("update", "--resources=-", self.name, given=document)
-
-    async def processes(self) -> list[int]:
-        """The IDs of all its processes, as the host sees them. Unavailable."""
-        output = await self._runtime.command("ps", "--format=json", self.name)
-        return [int(pid) for pid in json.loads(output) or ()]
-
-    async def remove(self) -> None:
-        """Kill what runs, and wait until nothing is left of it. The streams stay."""
-        await self._runtime.remove(self.name)
 
 
 class Runtime:
@@ -441,7 +319,7 @@ class Runtime:
         *,
         tty: bool,
         stdin: bool,
-    ) -> _Launched:
+    ) -> Launched:
         argv = [*request["argv"], *(["--console-socket=console"] if tty else []), *operands]
         if self._machine.rootless:
             # Who enters another mount namespace is at its root then.
@@ -453,10 +331,10 @@ class Runtime:
                 given = pipes.theirs if pipes is not None else ()
                 pid, terminal, exited = await supervisor.run(name, whole, given)
             if terminal is not None:
-                return _Launched(pid, Streams.of_terminal(terminal, stdin=stdin), exited)
+                return Launched(pid, Streams.of_terminal(terminal, stdin=stdin), exited)
             if pipes is None:
                 raise Unavailable("the runtime has not handed over the terminal")
-            return _Launched(pid, pipes.streams(), exited)
+            return Launched(pid, pipes.streams(), exited)
         finally:
             if pipes is not None:
                 pipes.close_ours()
@@ -524,14 +402,3 @@ def until_executed(pid: int) -> None:
             if time.monotonic() > deadline:
                 return
             time.sleep(_EXECUTED_INTERVAL)
-
-
-def is_exiting(pid: int) -> bool:
-    """Whether a process is on its way out, or gone. The first of a namespace waits for others."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
-        return True
-    # The name before may have blanks and brackets.
-    state, *_, flags = stat.rpartition(")")[2].split()[:7]
-    return state in "ZX" or bool(int(flags) & _EXITING)

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from lamina.errors import Conflict, InvalidParameter, StartFailed
-from lamina.runtime.runtime import RunningProcess, Runtime, Sandbox
+from lamina.runtime.runtime import Runtime
+from lamina.runtime.sandbox import RunningProcess, Sandbox
 from lamina.runtime.spec import Device, Limits, Mount, NetworkMode, ProcessSpec, SandboxSpec, Ulimit
 from tests.unit.layers.trees import needs_root
 from tests.unit.runtime.directory import names
