@@ -91,6 +91,7 @@ class Runtime:
         self._networks = networks
         self._opened: dict[str, Network] = {}
         self._releasing: set[asyncio.Task[None]] = set()
+        self._closed = False
 
     @property
     def machine(self) -> Machine:
@@ -193,9 +194,11 @@ class Runtime:
         return output.decode(errors="replace")
 
     async def remove(self, name: str) -> None:
-        """Kill a sandbox, if it runs, and wait until nothing is left of it."""
+        """Kill a sandbox, if it runs, and wait until nothing is left of it. Unavailable."""
         if self._supervisor is not None:
             await self._supervisor.delete(name)
+        if await asyncio.to_thread((self._directory / "state" / name).exists):
+            await self._delete(name)
         if (network := self._opened.pop(name, None)) is not None:
             self._release(network)
         await asyncio.to_thread(discard, self._directory / "bundles", name)
@@ -207,16 +210,22 @@ class Runtime:
         ending.add_done_callback(self._releasing.discard)
 
     async def close(self) -> None:
-        """End all sandboxes, and remove the directory."""
+        """End all sandboxes, and remove the directory. Unavailable from then on."""
         async with self._starting:
+            self._closed = True
             if self._supervisor is not None:
                 await self._supervisor.close()
-                self._supervisor = None
-            while self._opened:
-                self._release(self._opened.popitem()[1])
-            if self._releasing:
-                await asyncio.wait(self._releasing)
+        for name in await asyncio.to_thread(_names_in, self._directory / "state"):
+            await self._delete(name)
+        while self._opened:
+            self._release(self._opened.popitem()[1])
+        if self._releasing:
+            await asyncio.wait(self._releasing)
         await asyncio.to_thread(discard, self._directory.parent, self._directory.name)
+
+    async def _delete(self, name: str) -> None:
+        """End a sandbox that has gone on without its monitor, which somebody has killed."""
+        await self.command("delete", "--force", name)
 
     async def _start(self, name: str, spec: SandboxSpec, *, stdin: bool) -> Sandbox:
         if not _NAME.fullmatch(name):
@@ -277,37 +286,37 @@ class Runtime:
         place = self._directory / "bundles" / sandbox.name / name
         if privileged:
             process = replace(process, capabilities=self._machine.capabilities)
-
-        def prepare() -> None:
-            spec = sandbox.spec
-            check_names(*process.argv[:1], process.cwd, exec=True)
-            identity = self._identify(spec, process)
-            document = process_document(process, identity, spec, self._machine)
-            place.mkdir(mode=0o700)
-            (place / "process.json").write_text(json.dumps(document))
-
-        try:
-            await asyncio.to_thread(prepare)
-        except FileNotFoundError:
-            # It has just ended, and been removed.
-            raise Conflict(f"Container {sandbox.name} is not running") from None
         request: dict[str, Any] = {
             "do": "exec",
             "argv": [*options, *_LOG, "exec", "--detach", *_PID_FILE, "--process=process.json"],
             "inside": sandbox.name,
         }
         try:
-            launched = await self._launch(
-                supervisor, name, place, request, [sandbox.name], tty=process.tty, stdin=stdin
-            )
-        except Unavailable as error:
-            if await sandbox.is_ending():
-                raise Conflict(f"Container {sandbox.name} is not running") from None
-            raise start_failure(str(error), exec=True) from None
+            try:
+                await asyncio.to_thread(self._make_place, place, sandbox.spec, process)
+            except FileNotFoundError:
+                # It has just ended, and been removed.
+                raise _not_running(sandbox) from None
+            try:
+                launched = await self._launch(
+                    supervisor, name, place, request, [sandbox.name], tty=process.tty, stdin=stdin
+                )
+            except Unavailable as error:
+                if await sandbox.is_ending():
+                    raise _not_running(sandbox) from None
+                raise start_failure(str(error), exec=True) from None
         finally:
             # Else those of a container that is asked for its health for months would fill the disk.
             await asyncio.to_thread(discard, place.parent, name)
         return RunningProcess(name, launched, supervisor)
+
+    def _make_place(self, place: Path, spec: SandboxSpec, process: ProcessSpec) -> None:
+        """Make what the OCI runtime reads of one more process."""
+        check_names(*process.argv[:1], process.cwd, exec=True)
+        identity = self._identify(spec, process)
+        document = process_document(process, identity, spec, self._machine)
+        place.mkdir(mode=0o700)
+        (place / "process.json").write_text(json.dumps(document))
 
     async def _launch(
         self,
@@ -386,9 +395,23 @@ class Runtime:
 
     async def _supervised(self) -> Supervisor:
         async with self._starting:
+            if self._closed:
+                raise Unavailable("the engine is closed")
+            if self._supervisor is not None and self._supervisor.has_ended:
+                # Somebody has killed it.
+                await self._supervisor.close()
+                self._supervisor = None
             if self._supervisor is None:
                 self._supervisor = await Supervisor.start(self._directory / "lock")
             return self._supervisor
+
+
+def _names_in(directory: Path) -> list[str]:
+    return [path.name for path in directory.glob("*")]
+
+
+def _not_running(sandbox: Sandbox) -> Conflict:
+    return Conflict(f"Container {sandbox.name} is not running")
 
 
 def until_executed(pid: int) -> None:

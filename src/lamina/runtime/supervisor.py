@@ -71,6 +71,11 @@ class Supervisor:
                 raise
         return cls(process, ours)
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether the monitor is gone: closed, or killed by somebody else."""
+        return self._gone.is_set()
+
     async def run(
         self, name: str, request: dict[str, Any], fds: Sequence[int]
     ) -> tuple[int, int | None, "asyncio.Future[Exit]"]:

@@ -1,13 +1,15 @@
 import asyncio
+import os
+import resource
 import signal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from lamina.errors import Conflict, InvalidParameter, StartFailed
+from lamina.errors import Conflict, InvalidParameter, StartFailed, Unavailable
 from lamina.runtime.runtime import Runtime
-from lamina.runtime.sandbox import RunningProcess, Sandbox
+from lamina.runtime.sandbox import RunningProcess, Sandbox, is_exiting
 from lamina.runtime.spec import Device, Limits, Mount, NetworkMode, ProcessSpec, SandboxSpec, Ulimit
 from tests.unit.layers.trees import needs_root
 from tests.unit.runtime.directory import names
@@ -181,6 +183,57 @@ async def test_nothing_is_left_of_more_processes(sandboxes: Sandboxes, tmp_path:
     assert names(bundle) == before
     sandbox.close()
     await sandbox.remove()
+
+
+async def test_nothing_is_left_of_what_could_not_be_written_down(
+    sandboxes: Sandboxes, tmp_path: Path
+) -> None:
+    sandbox = await sandboxes.start(shell("read x"), stdin=True)
+    bundle = tmp_path / "run/bundles/test-1"
+    before = names(bundle)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1, limits[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            await sandbox.exec(shell("true"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert names(bundle) == before
+    await sandbox.remove()
+    sandbox.close()
+
+
+def kill_monitor(sandbox: Sandbox) -> None:
+    """Kill the parent of its first process."""
+    after_name = Path(f"/proc/{sandbox.pid}/stat").read_text().rpartition(")")[2]
+    os.kill(int(after_name.split()[1]), signal.SIGKILL)
+
+
+async def test_a_monitor_that_is_killed_is_followed_by_another(sandboxes: Sandboxes) -> None:
+    first = await sandboxes.start(shell("sleep 1000"))
+    second = await sandboxes.start(shell("sleep 1000"))
+    kill_monitor(first)
+    with pytest.raises(Unavailable):
+        await first.wait()
+    await first.remove()
+    first.close()
+    assert is_exiting(first.pid)
+    assert await sandboxes.run("echo again") == ("again\n", "", 0)
+    await second.remove()
+    second.close()
+    assert is_exiting(second.pid)
+
+
+async def test_nothing_is_left_at_the_end_of_what_goes_on_without_a_monitor(
+    sandboxes: Sandboxes, runtime: Runtime
+) -> None:
+    sandbox = await sandboxes.start(shell("sleep 1000"))
+    kill_monitor(sandbox)
+    await runtime.close()
+    sandbox.close()
+    assert is_exiting(sandbox.pid)
+    with pytest.raises(Unavailable, match="closed"):
+        await sandboxes.start(shell("true"))
 
 
 async def test_pausing(sandboxes: Sandboxes) -> None:
