@@ -34,6 +34,8 @@ from lamina.containers.running import (
 )
 from lamina.containers.stored import settings_of
 from lamina.containers.waiting import wait_for
+from lamina.dockerfile.gostrings import parse_int
+from lamina.dockerfile.source import DockerfileError
 from lamina.engine.container_listing import containers_to_prune, list_containers
 from lamina.engine.filters import parse_time
 from lamina.engine.networks import (
@@ -42,6 +44,7 @@ from lamina.engine.networks import (
     predefined_networks,
     with_containers,
 )
+from lamina.engine.pruning import Prunes
 from lamina.engine.volumes import find_volume, list_volumes
 from lamina.errors import Conflict, InvalidParameter, NotFound
 from lamina.image_api import Filters
@@ -80,7 +83,7 @@ class ContainerOperations:
     def __init__(self, containers: Containers) -> None:
         self._containers = containers
         self._execs = Execs(containers)
-        self._pruning_containers = False
+        self._container_prunes = Prunes(containers.records)
         self._settling = asyncio.Lock()
         self._opened = format_unix(containers.now())
 
@@ -89,11 +92,19 @@ class ContainerOperations:
 
     async def _settle(self) -> None:
         """Bring the containers to rest that a process ran which was killed since."""
-        if self._containers.others_processes() and not self._settling.locked():
+        if self._containers.others_processes():
+            # Who comes while another is at it waits: what it would see is not true any more.
             async with self._settling:
                 living = self._containers.records.living()
                 if self._containers.others_processes() - living:
                     await self._finish(recover_containers(self._containers))
+
+    @asynccontextmanager
+    async def _settled(self, context: AbstractAsyncContextManager[T]) -> AsyncIterator[T]:
+        """Enter a context after that."""
+        await self._settle()
+        async with context as entered:
+            yield entered
 
     # For who is the daemon.
 
@@ -143,13 +154,7 @@ class ContainerOperations:
     async def container_prune(self, *, filters: Filters | None = None) -> ContainerPruneResponse:
         """Remove all containers that do not run."""
         await self._settle()
-        if self._pruning_containers:
-            raise Conflict("a prune operation is already running")
-        self._pruning_containers = True
-        try:
-            return await self._finish(self._prune(filters))
-        finally:
-            self._pruning_containers = False
+        return await self._container_prunes.run(lambda: self._prune(filters))
 
     async def _prune(self, filters: Filters | None) -> ContainerPruneResponse:
         containers = self._containers
@@ -238,6 +243,7 @@ class ContainerOperations:
 
     async def container_top(self, id: str, *, ps_args: str = "-ef") -> ContainerTopResponse:
         """Its processes."""
+        await self._settle()
         return await container_processes(self._containers, id, ps_args)
 
     async def container_changes(self, id: str) -> list[ContainerChange]:
@@ -286,24 +292,29 @@ class ContainerOperations:
 
     async def container_stop(self, id: str, *, signal: str = "", t: int | None = None) -> bool:
         """Ask it to end, and kill it later."""
+        await self._settle()
         return await self._finish(
             stop_container(self._containers, id, signal_name=signal, seconds=t)
         )
 
     async def container_restart(self, id: str, *, signal: str = "", t: int | None = None) -> None:
         """Stop it, if it runs, and start it."""
+        await self._settle()
         await self._finish(restart_container(self._containers, id, signal_name=signal, seconds=t))
 
     async def container_kill(self, id: str, *, signal: str = "SIGKILL") -> None:
         """Send a signal."""
+        await self._settle()
         await self._finish(kill_container(self._containers, id, signal))
 
     async def container_pause(self, id: str) -> None:
         """Freeze all of its processes."""
+        await self._settle()
         await self._finish(pause_container(self._containers, id))
 
     async def container_unpause(self, id: str) -> None:
         """Let frozen processes go on."""
+        await self._settle()
         await self._finish(unpause_container(self._containers, id))
 
     async def container_resize(self, id: str, *, h: int, w: int) -> None:
@@ -335,6 +346,7 @@ class ContainerOperations:
         """What it wrote."""
         if not (stdout or stderr):
             raise InvalidParameter("Bad parameters: you must choose at least one stream")
+        await self._settle()
         container = self._containers.find(id)
         now = self._containers.now()
         query = LogQuery(
@@ -343,7 +355,7 @@ class ContainerOperations:
             since=parse_time(since, now) if since else None,
             until=parse_time(until, now) if until and until != "0" else None,
             timestamps=timestamps,
-            tail=int(tail) if tail.isdigit() else None,
+            tail=_lines(tail),
         )
         frames = container_output(self._containers, container, query, follow=follow)
         yield AttachedStreams(
@@ -361,31 +373,34 @@ class ContainerOperations:
         logs: bool = False,
     ) -> AbstractAsyncContextManager[Attachment]:
         """Its streams from the moment of entering on."""
-        return attach_container(
-            self._containers,
-            id,
-            stream=stream,
-            stdin=stdin,
-            stdout=stdout,
-            stderr=stderr,
-            logs=logs,
+        return self._settled(
+            attach_container(
+                self._containers,
+                id,
+                stream=stream,
+                stdin=stdin,
+                stdout=stdout,
+                stderr=stderr,
+                logs=logs,
+            )
         )
 
     # Its files.
 
     def container_export(self, id: str) -> AbstractAsyncContextManager[ByteStream]:
         """Its root filesystem as a tar archive."""
-        return export_container(self._containers, id)
+        return self._settled(export_container(self._containers, id))
 
     async def container_archive_info(self, id: str, *, path: str) -> PathStat:
         """What there is at a path."""
+        await self._settle()
         return await path_stat(self._containers, id, path)
 
     def container_archive(
         self, id: str, *, path: str
     ) -> AbstractAsyncContextManager[ContainerArchive]:
         """A file or directory as a tar archive."""
-        return archive_of(self._containers, id, path)
+        return self._settled(archive_of(self._containers, id, path))
 
     async def put_container_archive(
         self,
@@ -397,6 +412,7 @@ class ContainerOperations:
         copy_uidgid: bool = False,
     ) -> None:
         """Unpack a tar archive into a directory of the container."""
+        await self._settle()
         await put_archive(
             self._containers,
             id,
@@ -410,6 +426,7 @@ class ContainerOperations:
 
     async def container_exec(self, id: str, exec_config: ExecConfig) -> IdResponse:
         """Prepare a command."""
+        await self._settle()
         return IdResponse(id=(await self._execs.prepare(id, exec_config)).id)
 
     def exec_start(
@@ -433,3 +450,12 @@ class ContainerOperations:
     async def exec_inspect(self, id: str) -> ExecInspect:
         """What it is, and what has become of it."""
         return inspect_exec(self._execs.find(id))
+
+
+def _lines(tail: str) -> int | None:
+    """How many lines are wanted; None, for all, where that is no number."""
+    try:
+        number = parse_int(tail, bits=64)
+    except DockerfileError:
+        return None
+    return number if number >= 0 else None

@@ -6,6 +6,7 @@ in front of the catalogue and collects the changes that lead to it.
 
 from collections import Counter
 from collections.abc import Iterable
+from contextlib import suppress
 
 from lamina.engine.filters import FilterSet, prunable
 from lamina.errors import Conflict
@@ -142,6 +143,15 @@ class Deletion:
             if quiet:
                 return
             raise
+        self._remove(image, items)
+        # One after the other: a Dockerfile may have more steps than calls can be within each other.
+        with suppress(Conflict):
+            while prune and (parent := self._parent(image)) is not None:
+                self._check(parent, references=True, stopped=True)
+                self._remove(parent, items)
+                image = parent
+
+    def _remove(self, image: Image, items: list[ImageDeleteResponseItem]) -> None:
         self._untag_all(image, items)
         freed = self._freed_layers(image)
         self._gone_images.add(image.id)
@@ -150,9 +160,9 @@ class Deletion:
         self._tell("delete", image)
         items.append(ImageDeleteResponseItem(deleted=str(image.id)))
         items.extend(ImageDeleteResponseItem(deleted=str(chain_id)) for chain_id in freed)
-        parent = None if image.parent is None else self._catalogue.images.get(image.parent)
-        if prune and parent is not None:
-            self._delete(parent, items, force=False, prune=True, quiet=True)
+
+    def _parent(self, image: Image) -> Image | None:
+        return None if image.parent is None else self._catalogue.images.get(image.parent)
 
     def _check_use(self, image: Image, name: str) -> None:
         """Raise Conflict if a container uses the image whose only name is to go."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -225,3 +226,27 @@ async def test_two_prunes_at_once(family: Engine) -> None:
         await prune(family)
     await first
     await prune(family)
+
+
+async def test_a_prune_whose_caller_goes_away_goes_on(root: Path) -> None:
+    async with Engine.open(root) as engine:
+        await load(engine, tar_of(archives.docker_archive((CHILD, []))))
+        pruning = asyncio.create_task(prune(engine))
+        await asyncio.sleep(0)
+        pruning.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await pruning
+        with pytest.raises(Conflict, match="a prune operation is already running"):
+            await prune(engine)
+    assert look_at(root).blobs == frozenset()
+    look_at(root).check_tidy()
+
+
+async def test_more_parents_than_there_can_be_calls_in_each_other(
+    engine: Engine, root: Path
+) -> None:
+    steps = "".join(f"ENV STEP={number}\n" for number in range(sys.getrecursionlimit()))
+    context = tar_of({"Dockerfile": f"FROM scratch\n{steps}".encode()})
+    await engine.image_build(t=["long:1"], input_stream=[context])
+    assert len(await delete(engine, "long:1")) == sys.getrecursionlimit() + 1
+    assert look_at(root).images == frozenset()
