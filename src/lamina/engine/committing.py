@@ -1,5 +1,6 @@
 """`image_commit`: what a container has changed becomes an image."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -112,9 +113,11 @@ async def _base(resources: Resources, container: Container) -> ImageConfig:
 
 
 async def _keep(lease: Lease, container: Container) -> None:
-    """Keep the layers below, should the container be removed meanwhile."""
+    """Keep the layers below, should the container be removed meanwhile. ContainerNotFound."""
 
     def find(catalogue: Catalogue) -> tuple[None, Iterable[Digest]]:
+        if container.id not in catalogue.containers:
+            raise ContainerNotFound(container.id)
         layers = [catalogue.layers[diff_id] for diff_id in container.diff_ids]
         return None, [blob.digest for layer in layers for blob in layer.blobs]
 
@@ -129,17 +132,30 @@ async def _held_up(
     if not pause or container.status != "running" or not containers.live(container).sandbox:
         yield
         return
+    pausing = asyncio.create_task(_pause(containers, container))
+    try:
+        await asyncio.shield(pausing)
+        yield
+    finally:
+        # Also if the caller was cancelled before it was paused.
+        await containers.records.finish(_go_on(containers, container, pausing))
+
+
+async def _pause(containers: Containers, container: Container) -> bool:
+    """Pause it; False if it has ended meanwhile."""
     try:
         await pause_container(containers, container.id)
     except Conflict:
-        # It has ended meanwhile.
-        yield
-        return
-    try:
-        yield
-    finally:
-        with suppress(Conflict, ContainerNotFound):
-            await containers.records.finish(unpause_container(containers, container.id))
+        return False
+    return True
+
+
+async def _go_on(
+    containers: Containers, container: Container, pausing: "asyncio.Task[bool]"
+) -> None:
+    with suppress(Conflict, ContainerNotFound):
+        if await pausing:
+            await unpause_container(containers, container.id)
 
 
 def _record(

@@ -29,56 +29,55 @@ def list_volumes(containers: Containers, filters: Filters | None) -> list[Volume
     # Each has the container that it lives with.
     if checked.boolean("dangling", default=False):
         return []
-    users = sorted(_users(containers).items(), key=lambda item: (item[1][0].created, item[0]))
     return [
-        _volume(containers, name, having)
-        for name, having in users
-        if checked.finds("name", name)
-        and "local" in (checked["driver"] or ("local",))
-        and checked.matches_labels(None)
+        volume
+        for volume, _ in _volumes(containers)
+        if checked.finds("name", volume.name)
+        and volume.driver in (checked["driver"] or (volume.driver,))
+        and checked.matches_labels(volume.labels)
     ]
 
 
 def find_volume(containers: Containers, name: str) -> Volume:
     """The volume of that name. Raises NotFound."""
-    users = _users(containers).get(name)
-    if not users:
-        raise NotFound(f"get {name}: no such volume")
-    return _volume(containers, name, users)
+    for volume, _ in _volumes(containers):
+        if volume.name == name:
+            return volume
+    raise NotFound(f"get {name}: no such volume")
 
 
 async def with_usage(containers: Containers) -> list[Volume]:
     """All volumes, with how many containers have them and what they take up."""
-    users = _users(containers)
     return [
         msgspec.structs.replace(
             volume,
             usage_data=VolumeUsage(
-                ref_count=len(users.get(volume.name, ())),
+                ref_count=count,
                 size=await asyncio.to_thread(size_below, Path(volume.mountpoint)),
             ),
         )
-        for volume in list_volumes(containers, None)
+        for volume, count in _volumes(containers)
     ]
 
 
-def _users(containers: Containers) -> dict[str, list[Container]]:
-    """The containers that have each volume, first that whose own it is."""
-    found: dict[str, list[Container]] = defaultdict(list)
+def _volumes(containers: Containers) -> list[tuple[Volume, int]]:
+    """All volumes, oldest first, with the number of containers that have each."""
+    users: dict[str, list[Container]] = defaultdict(list)
     for container in containers.records.catalogue.containers.values():
         settings = settings_of(container)
-        for mount in settings.mounts:
-            if mount.type == "volume":
-                name = str(mount.name)
-                at = 0 if name in settings.anonymous else len(found[name])
-                found[name].insert(at, container)
-    return found
+        for name in {str(mount.name) for mount in settings.mounts if mount.type == "volume"}:
+            # First the one that it was made for, if that is still there.
+            users[name].insert(0 if name in settings.anonymous else len(users[name]), container)
+    return [
+        (_volume(containers, name, having[0].created), len(having))
+        for name, having in sorted(users.items(), key=lambda item: (item[1][0].created, item[0]))
+    ]
 
 
-def _volume(containers: Containers, name: str, users: list[Container]) -> Volume:
+def _volume(containers: Containers, name: str, created: int) -> Volume:
     return Volume(
         name=name,
         # To the second, as dockerd tells it.
-        created_at=format_unix(users[0].created // _SECOND * _SECOND),
+        created_at=format_unix(created // _SECOND * _SECOND),
         mountpoint=str(containers.volumes.data(name)),
     )

@@ -105,12 +105,13 @@ def _matches(filters: FilterSet, name: str, value: str) -> bool:
 
 
 def _matches_actor(event: Event, filters: FilterSet, kind: str) -> bool:
-    """A filter named like a type wants events of that type about that object, by ID or name."""
-    name = event.attributes.get("name", "")
+    """A filter named like a type wants events of that type about one object.
+
+    It is the beginning of its ID or of its name.
+    """
+    known = (event.actor_id, event.attributes.get("name", ""))
     return event.type == kind and any(
-        # dockerd takes it for a pattern too, which could be one that never ends matching.
-        event.actor_id.startswith(wanted) or wanted in name
-        for wanted in filters[kind]
+        text.startswith(wanted) for text in known for wanted in filters[kind]
     )
 
 

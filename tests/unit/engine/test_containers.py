@@ -1,9 +1,10 @@
 """Containers through an engine, on a real runtime."""
 
 import asyncio
+import sqlite3
 import sys
 from collections.abc import AsyncIterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -328,6 +329,8 @@ async def test_logs(docker: Engine) -> None:
     assert await logs(docker, id, tail="2") == [(1, "3\n"), (2, "end")]
     assert await logs(docker, id, stderr=False, tail="0") == []
     assert await logs(docker, id, stdout=False) == [(2, "end")]
+    for nonsense in ("", "-1", "1_0", "9" * 5000, "\N{SUPERSCRIPT TWO}"):
+        assert await logs(docker, id, tail=nonsense) == [(1, "1\n2\n3\n"), (2, "end")]
     ((_, line),) = await logs(docker, id, stdout=False, timestamps=True)
     time, _, word = line.partition(" ")
     assert (len(time), word) == (30, "end")
@@ -410,6 +413,19 @@ async def test_anonymous_volumes_live_and_die_with_their_container(
     assert len(list(volumes.iterdir())) == 2
     await docker.container_delete(id, v=True)
     assert list(volumes.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("wanted", "names"),
+    [("foo", ["foobar"]), ("foobar", ["foobar"]), ("bar", []), ("fo+", []), ("^foo", [])],
+)
+async def test_events_of_one_by_the_beginning_of_its_name(
+    docker: Engine, wanted: str, names: list[str]
+) -> None:
+    await create(docker, name="foobar")
+    await create(docker, name="other")
+    told = docker.system_events(until="0s", filters={"container": wanted})
+    assert [event.actor.attributes["name"] async for event in told] == names
 
 
 async def test_lists(docker: Engine) -> None:
@@ -511,6 +527,37 @@ async def test_what_ends_while_it_is_committed(docker: Engine) -> None:
                 await docker.container_pause(id)
 
 
+def is_pausing() -> bool:
+    """Whether the program that pauses containers runs."""
+    children: list[str] = []
+    for task in Path("/proc/self/task").iterdir():
+        with suppress(OSError):
+            children += (task / "children").read_text().split()
+    commands = []
+    for pid in children:
+        with suppress(OSError):
+            commands.append(Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0"))
+    return any(b"pause" in command for command in commands)
+
+
+async def test_a_commit_that_is_cancelled_leaves_nothing_frozen(docker: Engine) -> None:
+    id = await create(docker, "sleep", "1000")
+    await docker.container_start(id)
+    committing = asyncio.create_task(docker.image_commit(id))
+    for pauses in (False, True):
+        # Its program is not there yet, then it is, then it has done it.
+        while is_pausing() == pauses:  # noqa: ASYNC110 - nobody else could tell
+            await asyncio.sleep(0)
+    committing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await committing
+    made = (await docker.container_exec(id, ExecConfig(cmd=("true",), attach_stdout=True))).id
+    async with asyncio.timeout(20), docker.exec_start(made) as output:
+        assert await text(output) == []
+    assert (await docker.exec_inspect(made)).exit_code == 0
+    assert (await docker.container_inspect(id)).state.status == "running"
+
+
 async def test_processes_and_what_they_use(docker: Engine) -> None:
     id = await create(docker, "cat", "-", open_stdin=True)
     with pytest.raises(Conflict, match="is not running"):
@@ -581,9 +628,35 @@ async def test_what_a_process_ran_that_was_killed_meanwhile(docker: Engine, root
     assert (await docker.container_inspect(id)).state.running
     other.kill()
     await other.wait()
-    assert (await docker.container_inspect(id)).state.exit_code == 137
+    # Each that asks is told how it is, also while it is found out for another.
+    asked = await asyncio.gather(*(docker.container_inspect(id) for _ in range(3)))
+    assert {found.state.exit_code for found in asked} == {137}
     assert await docker.container_list() == []
     assert await docker.container_start(id)
+
+
+@pytest.mark.parametrize("verb", ["stop", "restart", "kill", "cp"])
+async def test_what_is_done_to_the_container_of_a_killed_process(
+    docker: Engine, root: Path, verb: str
+) -> None:
+    other = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", _RUN_AND_WAIT, str(root), IMAGE, stdout=asyncio.subprocess.PIPE
+    )
+    assert other.stdout is not None
+    id = (await other.stdout.readline()).decode().strip()
+    other.kill()
+    await other.wait()
+    if verb == "stop":
+        assert not await docker.container_stop(id)
+    elif verb == "restart":
+        await docker.container_restart(id)
+        assert (await docker.container_inspect(id)).state.running
+    elif verb == "kill":
+        with pytest.raises(Conflict, match="is not running"):
+            await docker.container_kill(id)
+    else:
+        async with docker.container_archive(id, path="/etc/passwd") as archive:
+            assert archive.stat.name == "passwd"
 
 
 async def test_what_still_runs_is_ended_with_the_engine(root: Path) -> None:
@@ -602,3 +675,27 @@ async def test_what_still_runs_is_ended_with_the_engine(root: Path) -> None:
         (row,) = await engine.container_list(all=True)
         assert (row.id, row.state) == (id, "exited")
         await engine.container_start(id)
+
+
+async def test_an_engine_that_is_closed_leaves_nothing_running_though_it_is_cancelled(
+    root: Path,
+) -> None:
+    runs = asyncio.Event()
+
+    async def use() -> None:
+        async with Engine.open(root) as engine:
+            await load(engine, tar_of(archives.docker_archive((busybox_image(), [IMAGE]))))
+            await engine.container_start(await create(engine, "sleep", "1000"))
+            runs.set()
+            await asyncio.Event().wait()
+
+    using = asyncio.create_task(use())
+    await runs.wait()
+    for _ in range(2):
+        using.cancel()
+        await asyncio.sleep(0)
+    with pytest.raises(asyncio.CancelledError):
+        await using
+    assert mounts_below(root) == []
+    with closing(sqlite3.connect(root / "lamina.db")) as database:
+        assert database.execute("SELECT status FROM containers").fetchall() == [("exited",)]
