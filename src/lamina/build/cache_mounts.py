@@ -20,6 +20,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+from weakref import WeakValueDictionary
 
 import msgspec
 
@@ -78,7 +79,7 @@ class CacheMounts:
     def __init__(self, directory: Path, *, now: Callable[[], int]) -> None:
         self.directory = directory
         self._now = now
-        self._turns: dict[str, asyncio.Lock] = {}
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     @asynccontextmanager
     async def held(self, wish: CacheWish, fill: Fill | None = None) -> AsyncIterator[Path]:

@@ -8,7 +8,7 @@ import shutil
 import stat
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -88,6 +88,7 @@ class MountMaker:
         """
         async with contextlib.AsyncExitStack() as stack:
             work = _Work(self, wanted, stack)
+            await work.hold_caches()
             for mount in wanted.mounts:
                 await work.add(mount)
             if wanted.script is not None:
@@ -159,6 +160,7 @@ class _Work:
         self._wanted = wanted
         self._stack = stack
         self._agents = 0
+        self._caches: dict[str, Path] = {}
         self.mounts: list[RuntimeMount] = []
         self.env: list[str] = []
 
@@ -167,7 +169,7 @@ class _Work:
             case MountType.BIND:
                 await self._bind(mount)
             case MountType.CACHE:
-                await self._cache(mount)
+                self._cache(mount)
             case MountType.TMPFS:
                 size = (f"size={mount.size}",) if mount.size else ()
                 options = ("nosuid", "nodev", "mode=1777", *size)
@@ -193,21 +195,48 @@ class _Work:
         path = _resolved(here, mount.source, tree)
         self._mount(self._target(mount), inside / path, read_only=mount.read_only)
 
-    async def _cache(self, mount: Mount) -> None:
-        target = self._target(mount)
-        name = mount.id or target
-        if self._wanted.namespace:
-            name = f"{self._wanted.namespace}/{name.lstrip('/')}"
-        wish = CacheWish(
+    async def hold_caches(self) -> None:
+        """Hold the caches, each once, as its first mount asks for it.
+
+        In the order of their names: so commands that want the same ones wait for each other in turn,
+        and never in a circle.
+        """
+        wishes: dict[str, CacheWish] = {}
+        fills: dict[str, Fill] = {}
+        for mount in self._wanted.mounts:
+            if mount.type is not MountType.CACHE:
+                continue
+            name = self._cache_name(mount)
+            wish = wishes.setdefault(name, self._wish(name, mount))
+            if mount.source_from:
+                fills.setdefault(name, self._filler(mount))
+            is_part = bool(mount.source and not mount.source_from)
+            if wish.sharing is Sharing.SHARED and (is_part or mount.sharing is Sharing.LOCKED):
+                # Whoever else has it could put a link, which leads anywhere, in the place of a part
+                # between our look and the mount.
+                wishes[name] = replace(wish, sharing=Sharing.LOCKED)
+        for name, wish in sorted(wishes.items()):
+            held = self._maker.caches.held(wish, fills.get(name))
+            self._caches[name] = await self._stack.enter_async_context(held)
+
+    def _cache_name(self, mount: Mount) -> str:
+        name = mount.id or self._target(mount)
+        namespace = self._wanted.namespace
+        return f"{namespace}/{name.lstrip('/')}" if namespace else name
+
+    def _wish(self, name: str, mount: Mount) -> CacheWish:
+        return CacheWish(
             name=name,
-            description=f"cached mount {target} with id {name!r}",
+            description=f"cached mount {self._target(mount)} with id {name!r}",
             sharing=mount.sharing or Sharing.SHARED,
             mode=0o755 if mount.mode is None else mount.mode,
             uid=mount.uid or 0,
             gid=mount.gid or 0,
         )
-        fill = self._filler(mount) if mount.source_from else None
-        path = await self._stack.enter_async_context(self._maker.caches.held(wish, fill))
+
+    def _cache(self, mount: Mount) -> None:
+        target, name = self._target(mount), self._cache_name(mount)
+        path = self._caches[name]
         if mount.source and not mount.source_from:
             path = path / _resolved(path, mount.source, FileTree(name, ()))
         self._mount(target, path, read_only=mount.read_only)

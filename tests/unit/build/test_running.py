@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from lamina.dockerfile.mounts import Sharing
 from lamina.engine import Engine
 from lamina.errors import Forbidden, InvalidParameter, LaminaError, NotFound
 from lamina.progress import BuildOutput
@@ -99,6 +100,35 @@ async def test_caches_that_are_locked_take_turns(engine: Engine) -> None:
     stages = "\n".join(f"FROM busybox AS s{n}\n{run.format(n)}" for n in range(3))
     copies = "\n".join(f"COPY --from=s{n} /etc /e{n}" for n in range(3))
     await build(engine, f"{stages}\nFROM busybox\n{copies}")
+
+
+async def test_a_cache_of_which_a_part_is_mounted_is_nobody_elses(engine: Engine) -> None:
+    """Another command could lead the part to files of the host while it is being mounted."""
+    mounts = "--mount=type=cache,id=l,target=/c --mount=type=cache,id=l,source=d,target=/d"
+    await build(engine, "FROM busybox\nRUN --mount=type=cache,id=l,target=/c mkdir /c/d")
+    run = f"RUN {mounts} [ ! -e /c/busy ] && touch /c/busy && sleep 0.2 && rm /c/busy && echo {{}}"
+    stages = "\n".join(f"FROM busybox AS s{n}\n{run.format(n)}" for n in range(3))
+    copies = "\n".join(f"COPY --from=s{n} /etc /e{n}" for n in range(3))
+    await build(engine, f"{stages}\nFROM busybox\n{copies}")
+
+
+@pytest.mark.parametrize("sharing", Sharing)
+async def test_a_cache_that_one_command_mounts_twice(engine: Engine, sharing: str) -> None:
+    mounts = " ".join(f"--mount=type=cache,id=x,sharing={sharing},target=/{at}" for at in "ab")
+    async with asyncio.timeout(20):
+        assert await printed(engine, f"RUN {mounts} touch /a/f && ls /b") == "f\n"
+
+
+async def test_commands_do_not_wait_for_each_other_in_a_circle(engine: Engine) -> None:
+    """Each of two has one cache, and would wait for that of the other."""
+    mount = "--mount=type=cache,sharing=locked,target=/{0},id={0}"
+    stages = [
+        f"FROM busybox AS s{n}\nRUN {' '.join(mount.format(name) for name in names)} echo {n}"
+        for n, names in enumerate(("abcd", "dcba", "bdac", "cadb"))
+    ]
+    copies = [f"COPY --from=s{n} /etc /e{n}" for n in range(len(stages))]
+    async with asyncio.timeout(20):
+        await build(engine, "\n".join([*stages, "FROM busybox", *copies]))
 
 
 async def test_secrets(engine: Engine, tmp_path: Path) -> None:
