@@ -1,40 +1,27 @@
 """``RUN --mount``: what is there while a command runs, made for it and gone with it."""
 
-import asyncio
 import contextlib
 import os
 import posixpath
-import shutil
-import stat
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from lamina.build.agent import forwarded_agent
 from lamina.build.cache_mounts import CacheMounts, CacheWish, Fill
+from lamina.build.mounted_trees import FileTree, MountedTrees, place_in
 from lamina.build.scratch import MEMORY, scratch_directory
+from lamina.build.secret_files import read_secret
+from lamina.containers.locating import ownership_of
 from lamina.content.threads import run_to_end
 from lamina.dockerfile.mounts import Mount, MountType, Sharing
-from lamina.errors import Conflict, InvalidParameter, LaminaError, NotFound
-from lamina.oci.rootfs import chain_ids
+from lamina.errors import InvalidParameter, NotFound
 from lamina.runtime.spec import Mount as RuntimeMount
-from lamina.runtime.workshop import Workshop
-from lamina.snapshots.store import LayerSource, Snapshots
-
-_MAX_SECRET: Final = 500 << 10
-_MAX_LINKS: Final = 40
-
-
-@dataclass(frozen=True, slots=True)
-class FileTree:
-    """Files that a mount shows: `layers`, base first; `name` is for messages."""
-
-    name: str
-    layers: tuple[LayerSource, ...]
-    is_passing: bool = False
-    """No other build will have the same files: what is unpacked of them need not be kept."""
+from lamina.snapshots.native import copy_tree
+from lamina.snapshots.stopping import Stop
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,15 +54,15 @@ class MountMaker:
 
     def __init__(
         self,
-        workshop: Workshop,
+        trees: MountedTrees,
         caches: CacheMounts,
         *,
         directory: Path,
         secrets: Mapping[str, bytes | os.PathLike[str]],
         agents: Mapping[str, os.PathLike[str]],
     ) -> None:
-        self._workshop = workshop
-        self._caches = caches
+        self.trees = trees
+        self.caches = caches
         self._directory = directory
         self._secrets = secrets
         self._agents = agents
@@ -100,54 +87,17 @@ class MountMaker:
         parent = MEMORY if in_memory and os.access(MEMORY, os.W_OK) else self._directory
         return scratch_directory(parent)
 
-    @asynccontextmanager
-    async def unpacked(self, tree: FileTree) -> AsyncIterator[tuple[Path, Path]]:
-        """A tree on disk: as this process finds it, and as the runtime does."""
-        snapshots = await self._workshop.snapshots()
-        key = self._workshop.key()
-        try:
-            await snapshots.create(key, tree.layers)
-            mounted = await snapshots.mount(key)
-            yield mounted.path, mounted.inside
-        finally:
-            await asyncio.shield(asyncio.create_task(_forget(snapshots, key, tree)))
-
-    def secret(self, name: str) -> bytes | None:
-        """The value of a secret, None if there is none; for a worker thread.
-
-        Raises InvalidParameter, LaminaError.
-        """
+    async def secret(self, name: str) -> bytes | None:
+        """The value of a secret, None if there is none. Raises as `read_secret`."""
         found = self._secrets.get(name)
         if found is None or isinstance(found, bytes):
             return found
-        try:
-            with Path(found).open("rb") as file:
-                value = file.read(_MAX_SECRET + 1)
-        except OSError as error:
-            raise LaminaError(f"failed to read secret {name}: {error.strerror}") from error
-        if len(value) > _MAX_SECRET:
-            raise InvalidParameter(f"invalid secret size: {name} is larger than {_MAX_SECRET}")
-        return value
+        return await read_secret(name, Path(found))
 
     def agent(self, name: str) -> Path | None:
         """The socket of an SSH agent, None if there is none of that name."""
         found = self._agents.get(name)
         return None if found is None else Path(found)
-
-    @property
-    def caches(self) -> CacheMounts:
-        """The contents of cache mounts."""
-        return self._caches
-
-
-async def _forget(snapshots: Snapshots, key: str, tree: FileTree) -> None:
-    with contextlib.suppress(NotFound):
-        await snapshots.remove(key)
-    if tree.is_passing:
-        for chain_id in chain_ids(layer.diff_id for layer in tree.layers):
-            # Another step of the build may have it mounted.
-            with contextlib.suppress(Conflict):
-                await snapshots.remove_tree(chain_id)
 
 
 class _Work:
@@ -169,7 +119,7 @@ class _Work:
             case MountType.BIND:
                 await self._bind(mount)
             case MountType.CACHE:
-                self._cache(mount)
+                await self._cache(mount)
             case MountType.TMPFS:
                 size = (f"size={mount.size}",) if mount.size else ()
                 options = ("nosuid", "nodev", "mode=1777", *size)
@@ -183,23 +133,20 @@ class _Work:
         directory = await self._stack.enter_async_context(
             self._maker.private_directory(in_memory=False)
         )
-        directory.chmod(0o755)
-        script = directory / name
-        script.write_text(text)
-        script.chmod(0o755)
+        await run_to_end(lambda: _write_script(directory, name, text))
         self._mount(SCRIPTS, directory, read_only=True)
 
     async def _bind(self, mount: Mount) -> None:
         tree = self._wanted.trees[mount.source_from]
-        here, inside = await self._stack.enter_async_context(self._maker.unpacked(tree))
-        path = _resolved(here, mount.source, tree)
-        self._mount(self._target(mount), inside / path, read_only=mount.read_only)
+        mounted = await self._stack.enter_async_context(self._maker.trees.unpacked(tree))
+        path = await run_to_end(lambda: place_in(mounted.path, mount.source, tree.name))
+        self._mount(self._target(mount), mounted.inside / path, read_only=mount.read_only)
 
     async def hold_caches(self) -> None:
         """Hold the caches, each once, as its first mount asks for it.
 
-        In the order of their names: so commands that want the same ones wait for each other in turn,
-        and never in a circle.
+        In the order of their names: so commands that want the same ones wait for each other, but
+        never in a circle.
         """
         wishes: dict[str, CacheWish] = {}
         fills: dict[str, Fill] = {}
@@ -229,32 +176,37 @@ class _Work:
             name=name,
             description=f"cached mount {self._target(mount)} with id {name!r}",
             sharing=mount.sharing or Sharing.SHARED,
-            mode=0o755 if mount.mode is None else mount.mode,
+            mode=0o755 if mount.mode is None else mount.mode & 0o7777,
             uid=mount.uid or 0,
             gid=mount.gid or 0,
         )
 
-    def _cache(self, mount: Mount) -> None:
+    async def _cache(self, mount: Mount) -> None:
         target, name = self._target(mount), self._cache_name(mount)
         path = self._caches[name]
         if mount.source and not mount.source_from:
-            path = path / _resolved(path, mount.source, FileTree(name, ()))
+            path = path / await run_to_end(lambda: place_in(path, mount.source, name))
         self._mount(target, path, read_only=mount.read_only)
 
     def _filler(self, mount: Mount) -> Fill:
-        tree = self._wanted.trees[mount.source_from]
+        tree, trees = self._wanted.trees[mount.source_from], self._maker.trees
 
         async def fill(directory: Path) -> None:
-            async with self._maker.unpacked(tree) as (here, _):
-                source = here / _resolved(here, mount.source, tree)
-                if source.is_dir():
-                    await run_to_end(lambda: _copy_tree(source, directory))
+            async with trees.unpacked(tree) as mounted:
+                path = await run_to_end(lambda: place_in(mounted.path, mount.source, tree.name))
+                source = mounted.path / path
+                if not source.is_dir():
+                    return
+                ownership = await ownership_of(trees.containers)
+                stop = Stop()
+                copy = partial(copy_tree, source, directory, ownership, stop)
+                await run_to_end(copy, stop=stop.set)
 
         return fill
 
     async def _secret(self, mount: Mount) -> None:
         name = mount.id or mount.source or posixpath.basename(mount.target)
-        value = await run_to_end(lambda: self._maker.secret(name))
+        value = await self._maker.secret(name)
         if value is None:
             if mount.required:
                 raise NotFound(f"secret {name}: not found")
@@ -267,8 +219,7 @@ class _Work:
             self._maker.private_directory(in_memory=True)
         )
         path = directory / "secret"
-        path.write_bytes(value)
-        _give(path, mount, mode=0o400)
+        await run_to_end(lambda: _write_secret(path, value, mount))
         target = self._at(mount.target or f"/run/secrets/{name}")
         self._mount(target, path, read_only=True)
 
@@ -280,7 +231,8 @@ class _Work:
                 raise NotFound(f"no SSH key {name!r} forwarded from the client")
             return
         directory = await self._stack.enter_async_context(
-            self._maker.private_directory(in_memory=False)
+            # Its path is short: that of a socket has to be.
+            self._maker.private_directory(in_memory=True)
         )
         path = directory / "agent"
         await self._stack.enter_async_context(forwarded_agent(agent, path))
@@ -310,70 +262,23 @@ class _Work:
         )
 
 
+def _write_script(directory: Path, name: str, text: str) -> None:
+    directory.chmod(0o755)
+    script = directory / name
+    script.write_bytes(text.encode())
+    script.chmod(0o755)
+
+
+def _write_secret(path: Path, value: bytes, mount: Mount) -> None:
+    path.write_bytes(value)
+    _give(path, mount, mode=0o400)
+
+
 def _give(path: Path, mount: Mount, *, mode: int) -> None:
     """Set the owner and the mode that a mount asks for."""
     if os.geteuid() == 0:
         os.chown(path, mount.uid or 0, mount.gid or 0)
-    path.chmod(mode if mount.mode is None else mount.mode)
-
-
-def _resolved(root: Path, path: str, tree: FileTree) -> Path:
-    """The true place of `path` below `root`, relative to it; links never lead out of it.
-
-    Raises NotFound.
-    """
-    waiting = [part for part in path.split("/") if part not in ("", ".")]
-    waiting.reverse()
-    true: list[str] = []
-    links = 0
-    while waiting:
-        part = waiting.pop()
-        if part == "..":
-            del true[-1:]
-            continue
-        here = root.joinpath(*true, part)
-        try:
-            found = here.lstat()
-        except OSError:
-            raise NotFound(
-                f'failed to compute cache key: "{path}" not found in {tree.name}'
-            ) from None
-        if not stat.S_ISLNK(found.st_mode):
-            true.append(part)
-            continue
-        links += 1
-        if links > _MAX_LINKS:
-            raise InvalidParameter(f"{path}: too many levels of symbolic links")
-        target = str(here.readlink())
-        if target.startswith("/"):
-            true = []
-        waiting += [step for step in reversed(target.split("/")) if step not in ("", ".")]
-    return Path(*true)
-
-
-def _copy_tree(source: Path, target: Path) -> None:
-    """The content of a directory, with modes, times, owners and links as they are."""
-    for entry in os.scandir(source):
-        goal = target / entry.name
-        if entry.is_dir(follow_symlinks=False):
-            goal.mkdir()
-            _copy_tree(Path(entry.path), goal)
-        elif entry.is_symlink():
-            goal.symlink_to(Path(entry.path).readlink())
-        elif entry.is_file(follow_symlinks=False):
-            shutil.copyfile(entry.path, goal)
-        else:
-            continue
-        _copy_owner(Path(entry.path), goal)
-
-
-def _copy_owner(source: Path, goal: Path) -> None:
-    found = source.lstat()
-    if os.geteuid() == 0:
-        os.lchown(goal, found.st_uid, found.st_gid)
-    if not stat.S_ISLNK(found.st_mode):
-        goal.chmod(stat.S_IMODE(found.st_mode))
-        os.utime(goal, ns=(found.st_atime_ns, found.st_mtime_ns))
+    path.chmod(mode if mount.mode is None else mount.mode & 0o7777)
 
 
 def words_of(mounts: Sequence[Mount], digests: Mapping[Mount, str]) -> Iterator[str]:

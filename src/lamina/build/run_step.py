@@ -4,7 +4,8 @@ from msgspec.structs import replace
 
 from lamina.build.commands import RunArguments, flag_words, shell_line
 from lamina.build.ledger import BuiltImage
-from lamina.build.mounts import FileTree, RunMounts
+from lamina.build.mounted_trees import FileTree
+from lamina.build.mounts import RunMounts
 from lamina.build.running import Command
 from lamina.build.settings import check_settings
 from lamina.build.state import StageState

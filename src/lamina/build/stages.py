@@ -9,6 +9,7 @@ from lamina.build.cache import LocalCache, NoCache, SourceCache, StepCache
 from lamina.build.copying import Copier
 from lamina.build.files import ContextFiles, Files, ImageFiles
 from lamina.build.ledger import BuiltImage, Ledger
+from lamina.build.mounted_trees import MountedTrees
 from lamina.build.mounts import MountMaker
 from lamina.build.parts import BuildParts
 from lamina.build.plan import BuildPlan, PlannedStage
@@ -211,7 +212,7 @@ class Stages:
 def _runner(work: BuildWork, kept: StepContainers) -> Runner:
     parts, request = work.parts, work.request
     maker = MountMaker(
-        parts.workshop,
+        MountedTrees(parts.containers),
         parts.caches,
         directory=parts.directory,
         secrets=request.secrets,

@@ -10,8 +10,9 @@ import pytest
 from lamina.dockerfile.mounts import Sharing
 from lamina.engine import Engine
 from lamina.errors import Forbidden, InvalidParameter, LaminaError, NotFound
-from lamina.progress import BuildOutput
-from tests.real.images import file, symlink
+from lamina.layers.directories import remove_path
+from lamina.progress import BuildOutput, BuildStep
+from tests.real.images import file, hard_link, symlink
 from tests.unit.build.builds import begin, build, layers, said
 from tests.unit.build.conftest import load_busybox
 
@@ -112,6 +113,36 @@ async def test_a_cache_of_which_a_part_is_mounted_is_nobody_elses(engine: Engine
     await build(engine, f"{stages}\nFROM busybox\n{copies}")
 
 
+async def test_a_cache_begins_with_all_that_is_there(engine: Engine) -> None:
+    files = [file("own", "1", 0o751), symlink("l", "own"), file("h1", "1"), hard_link("h2", "h1")]
+    lines = (
+        await printed(
+            engine,
+            "COPY . /x\nFROM busybox\n"
+            "RUN --mount=type=cache,from=1,source=x,target=/c cd /c; ls -l own l; ls -i h*",
+            files=files,
+        )
+    ).splitlines()
+    assert lines[0].endswith("l -> own")
+    assert lines[1].startswith("-rwxr-x--x")
+    assert len({line.split()[0] for line in lines[2:]}) == 1
+
+
+async def test_a_cache_that_begins_with_a_deep_tree(tmp_path: Path) -> None:
+    deep = "d/" * 1500
+    dockerfile = (
+        "FROM scratch AS deep\nCOPY . /\nFROM busybox\n"
+        f"RUN --mount=type=cache,from=deep,target=/c cat /c/{deep}f"
+    )
+    with contextlib.ExitStack() as stack:
+        # pytest cannot remove it.
+        stack.callback(remove_path, tmp_path / "root")
+        async with Engine.open(tmp_path / "root") as engine:
+            await load_busybox(engine)
+            operation = begin(engine, dockerfile, [file(f"{deep}f", "deep")])
+            assert "deep" in [e.text async for e in operation if isinstance(e, BuildOutput)]
+
+
 @pytest.mark.parametrize("sharing", Sharing)
 async def test_a_cache_that_one_command_mounts_twice(engine: Engine, sharing: str) -> None:
     mounts = " ".join(f"--mount=type=cache,id=x,sharing={sharing},target=/{at}" for at in "ab")
@@ -164,6 +195,18 @@ async def test_a_secret_that_is_waited_for(engine: Engine, tmp_path: Path) -> No
     assert "what was waited for" in await build
 
 
+async def test_a_secret_that_never_comes(engine: Engine, tmp_path: Path) -> None:
+    """Whoever waits for it can give it up."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    dockerfile = "FROM busybox\nRUN --mount=type=secret,id=a true"
+    operation = begin(engine, dockerfile, secrets={"a": pipe})
+    async with asyncio.timeout(20), contextlib.aclosing(aiter(operation)) as events:
+        async for event in events:
+            if isinstance(event, BuildStep) and event.number == 2:
+                break
+
+
 async def test_secrets_that_must_be(engine: Engine) -> None:
     with pytest.raises(NotFound, match="secret x: not found"):
         await build(engine, "FROM busybox\nRUN --mount=type=secret,id=x,required true")
@@ -177,6 +220,15 @@ async def test_an_agent(engine: Engine, tmp_path: Path) -> None:
         ssh={"default": tmp_path / "agent"},
     )
     assert text == "/run/buildkit/ssh_agent.0\nthere\n[]\n"
+
+
+async def test_an_agent_of_an_engine_whose_root_is_far_down(tmp_path: Path) -> None:
+    root = tmp_path / ("x" * 100) / "root"
+    root.parent.mkdir()
+    async with Engine.open(root) as engine:
+        await load_busybox(engine)
+        run = "RUN --mount=type=ssh [ -S $SSH_AUTH_SOCK ] && echo there"
+        assert await printed(engine, run, ssh={"default": tmp_path / "agent"}) == "there\n"
 
 
 async def test_heredocs(engine: Engine) -> None:
@@ -208,6 +260,8 @@ async def test_networks(engine: Engine) -> None:
         ("RUN --mount=type=bind,source=nope,target=/x true", NotFound, '"nope" not found'),
         ("RUN --mount=type=cache true", InvalidParameter, "cache mount requires a target"),
         ("RUN --mount=type=tmpfs,target=/ true", InvalidParameter, "invalid mount target"),
+        ("RUN --mount=type=cache,source=nope,target=/x true", NotFound, '"nope" not found'),
+        ("RUN --mount=type=cache,source=a\0b,target=/x true", NotFound, "not found"),
         ("RUN --mount=type=ssh,required true", NotFound, "no SSH key 'default'"),
         ("RUN --mount=from=nope.invalid/x,target=/x true", LaminaError, "nope.invalid"),
     ],
