@@ -50,6 +50,26 @@ CONTEXTS: Mapping[str, Sequence[Entry]] = {
     "an old file": (Entry("a", b"1", mtime=0),),
 }
 
+USERS = {
+    "huge": "99999999999999999999999",
+    "negative": "-5",
+    "none": "abc",
+    "plus": "+7",
+    "wide": "4294967297",
+    "all": "4294967295",
+    "empty": "",
+    "blank": " 8",
+    "  led": "9",
+    "#comment": "10",
+    "vt\x0btab": "11",
+    "": "12",
+}
+"""Numbers of users, by their names, that no program would give."""
+
+PASSWD = file("passwd", "".join(f"{n}:x:{u}:1::\n" for n, u in USERS.items()) + "short:x\n")
+GROUP = file("group", "".join(f"{n}:x:{u}:\n" for n, u in USERS.items()) + "short:x\n")
+
+
 SOURCES: Mapping[str, tuple[Sequence[Entry], str]] = {
     "a link out": ((symlink("a", "../../../etc/passwd"),), "COPY a /x/"),
     "a link to the root": ((symlink("a", "/"), file("b", "1")), "COPY a /x/"),
@@ -74,6 +94,19 @@ SOURCES: Mapping[str, tuple[Sequence[Entry], str]] = {
     "a URL that nobody serves": ((file("a", "1"),), "ADD http://127.0.0.1:1/a /x/"),
     "a URL of another kind": ((file("a", "1"),), "ADD ftp://127.0.0.1/a /x/"),
     "outside of an image": ((file("a", "1"),), "COPY --from=busybox ../etc/passwd /x"),
+    "a directory, then a file": ((file("a/n/f", "1"), file("b/n", "2")), "COPY a b /x/"),
+    "a file, then a directory": ((file("a/n", "1"), file("b/n/f", "2")), "COPY a b /x/"),
+    "a directory, then a link": ((file("a/n/f", "1"), symlink("b/n", "/etc")), "COPY a b /x/"),
+    "a link, then a directory": ((symlink("a/n", "/etc"), file("b/n/f", "2")), "COPY a b /x/"),
+    **{
+        f"an owner by the name {name!r}": (
+            (PASSWD, GROUP, file("a", "1")),
+            f"COPY passwd group /etc/\nCOPY --chown={name} a /x",
+        )
+        for name in (*map(str.strip, USERS), "vt", "tab", "short", "plus:wide")
+    },
+    "a volume by another path": ((), 'VOLUME ["../a/../b"]\nRUN [ ! -e /a ] && ls -d /b'),
+    "a NUL in a directory": ((), "WORKDIR /a\0b"),
     "three owners": ((file("a", "1"),), "COPY --chown=1:2:3 a /x"),
     "the root": ((file("a", "1"),), "COPY a /"),
     "nowhere": ((file("a", "1"),), 'COPY ["a", ""]'),
@@ -112,6 +145,12 @@ DOCKERFILES: Mapping[str, tuple[Sequence[Entry], str]] = {
     "none": ((file("x", FROM),), ""),
     "outside": ((file("Dockerfile", FROM),), "../Dockerfile"),
     "an absolute path": ((file("d/x", FROM),), "/d/x"),
+    "a name that begins with dots": ((file("..x", FROM),), "..x"),
+    "a path that begins with dots": ((file("..d/x", FROM),), "..d/x"),
+    "a path in and out": ((file("d/x", FROM),), "d/../d/x"),
+    "a path out and in": ((file("d/x", FROM),), "../d/x"),
+    "below a file": ((file("d", FROM),), "d/x"),
+    "a directory to ignore by": ((file("Dockerfile", FROM), directory(".dockerignore")), ""),
     "empty": ((file("Dockerfile", ""),), ""),
     "only a comment": ((file("Dockerfile", "# nothing\n"),), ""),
     "ignored": (

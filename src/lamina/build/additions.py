@@ -259,7 +259,7 @@ class Additions:
 def check_path(path: str) -> None:
     """Raise InvalidParameter for a path that no file can have."""
     if "\0" in path:
-        raise InvalidParameter("invalid path: it holds a NUL")
+        raise InvalidParameter(f"lstat {path}: invalid argument")
 
 
 _WITH_DATA = frozenset(

@@ -41,7 +41,7 @@ def shell_line(command: CommandLine, shell: tuple[str, ...]) -> ShellLine:
         return ShellLine(words, words)
     first = command.files[0]
     if first.content.startswith("#!"):
-        name = first.name.replace("/", "_")
+        name = first.file_name
         argv = (f"{SCRIPTS}/{name}",)
         return ShellLine(argv, (*shell, whole), script=(name, first.text))
     # Nothing but a heredoc: its text is what the shell is to run, even one that knows no heredocs.

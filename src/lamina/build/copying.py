@@ -1,6 +1,7 @@
 """COPY, ADD and WORKDIR: what is asked for, hashed for the cache, then made into a layer."""
 
 import hashlib
+import posixpath
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -279,7 +280,7 @@ def _collect(
         else:
             additions.copy(one, target, rules, into=into)
     for heredoc in step.instruction.files:
-        path = f"{target}/{heredoc.name}".lstrip("/") if into else target
+        path = posixpath.join(target, heredoc.file_name) if into else target
         additions.write(path, heredoc.text.encode(), rules)
 
 

@@ -6,7 +6,7 @@ from typing import Final
 
 from lamina.errors import LaminaError
 
-_NUMBER: Final = re.compile(r"[+-]?[0-9]{1,30}", re.ASCII)
+_NUMBER: Final = re.compile(r"[+-]?[0-9]{1,1000}", re.ASCII)
 _LARGEST: Final = (1 << 63) - 1
 _ID_BITS: Final = (1 << 32) - 1
 """What the kernel takes of a number; all of them set, it changes nothing."""
@@ -39,13 +39,26 @@ def parse_owner(text: str, look_up: Lookup) -> Owner:
 
 def _id(name: str, path: str, id_name: str, kind: str, look_up: Lookup) -> int | None:
     if _NUMBER.fullmatch(name) and -_LARGEST - 1 <= int(name) <= _LARGEST:
-        number = int(name) & _ID_BITS
-        return None if number == _ID_BITS else number
-    for line in look_up(path).splitlines():
-        fields = line.split(":")
-        if len(fields) > 2 and fields[0] == name and _NUMBER.fullmatch(fields[2]):
-            return int(fields[2])
+        return _known(int(name))
+    for line in look_up(path).split("\n"):
+        fields = line.strip().split(":")
+        if fields == [""] or (kind == "group" and fields[0].startswith("#")):
+            continue
+        if fields[0] == name:
+            return _known(_lenient(fields[2]) if len(fields) > 2 else 0)
     raise LaminaError(
         "unable to convert uid/gid chown string to host mapping:"
         f" can't find {id_name} for {kind} {name}: no such {kind}: {name}"
     )
+
+
+def _lenient(text: str) -> int:
+    """A number of a file of users: 0 for what is none, the largest for one too large."""
+    if not _NUMBER.fullmatch(text):
+        return 0
+    return max(-_LARGEST - 1, min(int(text), _LARGEST))
+
+
+def _known(number: int) -> int | None:
+    number &= _ID_BITS
+    return None if number == _ID_BITS else number

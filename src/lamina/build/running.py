@@ -3,11 +3,15 @@
 import asyncio
 import codecs
 import contextlib
+import posixpath
 import secrets
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 
 from msgspec.structs import replace
 
+from lamina.build.additions import check_path
 from lamina.build.ledger import BuiltImage, Ledger
 from lamina.build.mounts import MadeMounts, MountMaker, RunMounts
 from lamina.build.request import BuildRequest
@@ -19,8 +23,9 @@ from lamina.containers.creating import Beginning, make_directory
 from lamina.containers.intermediate import after_run, not_started
 from lamina.containers.running import process_of
 from lamina.containers.sandboxing import container_limits
+from lamina.content.threads import run_to_end
 from lamina.dockerfile.instructions import Network, Security
-from lamina.errors import CommandFailed, Forbidden, LaminaError, NotFound
+from lamina.errors import CommandFailed, Forbidden, InvalidParameter, LaminaError, NotFound
 from lamina.oci.config import ContainerConfig, Healthcheck
 from lamina.progress import BuildOutput, Report
 from lamina.records.catalogue import Layer
@@ -93,9 +98,7 @@ class Runner:
         try:
             mounted = await self._workshop.create(key, sources_of(layers, self._resources.blobs))
             for path in command.config.volumes or ():
-                # Where dockerd has the place of a volume; what is written there stays, as by
-                # BuildKit.
-                await asyncio.to_thread(make_directory, mounted.path, path)
+                await run_to_end(partial(_make_volume, mounted.path, path))
             async with self._maker.made(command.mounts) as made:
                 spec = self._spec(command, mounted, made)
                 await self._warn(command, spec, section, report)
@@ -235,6 +238,23 @@ class _Voice:
         """Say one piece; the classic builder shows errors in red."""
         await self.report(BuildOutput(self.step, text, is_stderr))
         await self.section.text(red(text) if is_stderr else text)
+
+
+def _make_volume(rootfs: Path, path: str) -> None:
+    """Have a directory where dockerd has a volume; what is written there stays, as by BuildKit.
+
+    Raises LaminaError for a place that can be none.
+    """
+    path = posixpath.normpath(f"/{path.lstrip('/')}")
+    check_path(path)
+    try:
+        make_directory(rootfs, posixpath.dirname(path))
+    except InvalidParameter as error:
+        raise LaminaError(f"lstat {path}: not a directory") from error
+    try:
+        make_directory(rootfs, path)
+    except InvalidParameter as error:
+        raise LaminaError(f"cannot mount volume over existing file, file exists {path}") from error
 
 
 async def _relay(sandbox: Sandbox, voice: _Voice) -> None:

@@ -20,9 +20,9 @@ def read_dockerfile(context: BuildContext, path: str) -> tuple[Dockerfile, Ignor
     names = (path,) if path not in {"", _USUAL[0]} else _USUAL
     view = FileView([context.index])
     for name in names:
-        inside = clean("/" + name).lstrip("/") if not name.startswith("..") else ""
         if clean(name) == ".." or clean(name).startswith("../"):
-            raise LaminaError(f"forbidden path outside the build context: {name} ()")
+            raise _forbidden(name)
+        inside = clean("/" + name).lstrip("/")
         found = _found(view, inside, name)
         if found is None:
             continue
@@ -36,17 +36,27 @@ def read_dockerfile(context: BuildContext, path: str) -> tuple[Dockerfile, Ignor
 def _found(view: FileView, path: str, name: str) -> Found | None:
     """What is at a path, past links."""
     try:
-        return view.get(view.resolve(path))
+        true = view.resolve(path)
     except LinkLoop:
-        raise LaminaError(f"forbidden path outside the build context: {name} ()") from None
+        raise _forbidden(name) from None
+    if view.is_below_a_file(true):
+        raise _forbidden(name)
+    return view.get(true)
+
+
+def _forbidden(name: str) -> LaminaError:
+    return LaminaError(f"forbidden path outside the build context: {name} ()")
 
 
 def _ignored(context: BuildContext, view: FileView, dockerfile: str) -> IgnorePatterns | None:
     for path in (f"{dockerfile}.dockerignore", ".dockerignore"):
         found = _found(view, path, path)
-        if found is not None and not found.is_directory:
-            raw = context.read(found.entry.path, MAX_IGNORE_SIZE)
-            return IgnorePatterns.parse(raw.decode(errors="replace"))
+        if found is None:
+            continue
+        if found.is_directory:
+            raise LaminaError(f"Error reading .dockerignore: read /{path}: is a directory")
+        raw = context.read(found.entry.path, MAX_IGNORE_SIZE)
+        return IgnorePatterns.parse(raw.decode(errors="replace"))
     return None
 
 

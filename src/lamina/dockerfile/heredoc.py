@@ -1,5 +1,6 @@
 r"""Heredocs: files written inside a Dockerfile, ``COPY <<EOF /dest`` and ``RUN <<-"EOF" sh``."""
 
+import posixpath
 import re
 from dataclasses import dataclass, replace
 
@@ -8,6 +9,9 @@ from lamina.dockerfile.source import DockerfileError
 
 _HEREDOC = re.compile(r"([0-9]*)<<(-?)([^<]*)")
 _LEADING_TABS = re.compile(r"^\t+", re.MULTILINE)
+
+_MAX_NAME = 255
+"""Bytes of a file's name, as Linux has it."""
 
 _LINE = Expander(keep_quotes=True, keep_escapes=True, keep_unset=True)
 _WORD = Expander(keep_unset=True)
@@ -33,6 +37,14 @@ class Heredoc:
     def text(self) -> str:
         """The content as the file will have it."""
         return chomped(self.content) if self.chomp else self.content
+
+    @property
+    def file_name(self) -> str:
+        """What the file is called that it makes; raises DockerfileError if none can be."""
+        name = posixpath.normpath(f"/{self.name}").lstrip("/")
+        if not name or "/" in name or "\0" in name or len(name.encode()) > _MAX_NAME:
+            raise DockerfileError(f"invalid name of a heredoc: {self.name!r}")
+        return name
 
     def with_content(self, content: str) -> "Heredoc":
         """The same heredoc, read."""

@@ -63,6 +63,19 @@ HOSTILE = {
     "a mount of a loop": "RUN --mount=source=loop,target=/x true",
     "a mount out": "RUN --mount=source=out,target=/x true",
     "a cache of dots": "RUN --mount=type=cache,id=../../../etc,target=/x ls /x",
+    "a volume of a NUL": 'VOLUME ["/a\\u0000b"]\nRUN true',
+    "a volume in the place of a file": 'VOLUME ["/a"]\nCOPY a /a\nRUN true',
+    "a cache of a mode that is none": "RUN --mount=type=cache,mode=37777777777,target=/x true",
+    "a secret of a mode that is none": (
+        "RUN --mount=type=secret,id=s,mode=37777777777,target=/x true"
+    ),
+    "a text whose name leads out": "COPY <<../../x /d/\n../../x",
+    "a text whose name is above": "COPY <<.. /d/\n..",
+    "a text whose name has a NUL": "COPY <<a\0b /d/\na\0b",
+    "a text of a long name": f"COPY <<{'x' * 300} /d/\n{'x' * 300}",
+    "a script whose name is above": "RUN <<..\n#!/bin/sh\n..",
+    "a script whose name has a NUL": "RUN <<a\0b\n#!/bin/sh\na\0b",
+    "a script of a long name": f"RUN <<{'x' * 300}\n#!/bin/sh\n{'x' * 300}",
     "a script with a bad name": "RUN <<../../x\n#!/bin/sh\ntrue\n../../x",
     "a label without end": "LABEL " + "a=b " * 20_000,
     "a URL of this machine's files": "ADD file:///etc/passwd /x",
@@ -81,7 +94,7 @@ async def test_it_is_built_or_refused(engine: Engine, tmp_path: Path, name: str)
     before = names_in(Path("/etc"))
     async with asyncio.timeout(50):
         with contextlib.suppress(LaminaError):
-            await build(engine, dockerfile, CONTEXT)
+            await build(engine, dockerfile, CONTEXT, secrets={"s": b"1"})
     assert names_in(Path("/etc")) == before
     look_at(tmp_path / "root").check_tidy()
     assert names_in(tmp_path / "root" / "build") <= {"mounts"}

@@ -35,8 +35,8 @@ def test_owners(text: str, owner: Owner) -> None:
     [
         ("nobody", "can't find uid for user nobody: no such user: nobody"),
         ("bin:nogroup", "can't find gid for group nogroup: no such group: nogroup"),
-        ("broken", "can't find uid for user broken"),
-        ("odd", "can't find uid for user odd"),
+        ("broken", "can't find gid for group broken"),
+        ("odd", "can't find gid for group odd"),
         ("1:2:3", "invalid chown string format: 1:2:3"),
         ("9223372036854775808", "can't find uid for user"),
         ("1_0", "can't find uid for user 1_0"),
