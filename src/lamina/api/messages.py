@@ -28,6 +28,7 @@ from lamina.progress import (
     StatusLine,
     StreamText,
 )
+from lamina.units import human_size
 
 MAX_MESSAGE = 4 << 20
 """Bytes in one message; more is no message but an attempt to fill our memory."""
@@ -211,16 +212,6 @@ def _events(lines: list[bytes]) -> Iterator[Event]:
 
 
 _BAR_CELLS = 50
-_UNITS = ("B", "kB", "MB", "GB", "TB", "PB", "EB")
-
-
-def human_size(amount: float) -> str:
-    """Bytes in decimal units with four significant digits: ``1.234MB``."""
-    unit = 0
-    while amount >= 1000 and unit < len(_UNITS) - 1:
-        amount /= 1000
-        unit += 1
-    return f"{amount:.4g}{_UNITS[unit]}"
 
 
 def progress_bar(current: int, total: int) -> str:

@@ -10,8 +10,8 @@ from rich.text import Text
 
 from lamina.cli.build_board import Board, Step, summary
 from lamina.cli.build_progress import warning_text
-from lamina.cli.units import human_size
 from lamina.progress import BuildWarning, Event, StreamText
+from lamina.units import human_size
 
 _MARKS = {
     "running": ("=>", "cyan"),

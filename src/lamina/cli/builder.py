@@ -38,7 +38,7 @@ def prune(
 
     async def main() -> None:
         from lamina.cli.filters import parse_filters
-        from lamina.cli.units import human_size
+        from lamina.units import human_size
 
         async with target.open() as api:
             report = await api.build_prune(

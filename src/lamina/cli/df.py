@@ -141,7 +141,7 @@ def _row(
     reclaimable: int,
     percent: bool = True,
 ) -> "Row":
-    from lamina.cli.units import human_size
+    from lamina.units import human_size
 
     share = f" ({reclaimable * 100 // size}%)" if percent and size > 0 else ""
     return {

@@ -59,7 +59,7 @@ def _fields(event: dict[str, object]) -> dict[str, object]:
 
 
 def _line(event: "EventMessage") -> str:
-    from lamina.cli.units import rfc3339_nano
+    from lamina.cli.times import rfc3339_nano
 
     line = f"{rfc3339_nano(event.time_nano)} {event.type} {event.action} {event.actor.id}"
     attributes = ", ".join(

@@ -53,7 +53,8 @@ def command(
 
 def _row(item: "HistoryResponseItem", *, now: float, human: bool, no_trunc: bool) -> "Row":
     from lamina.cli.image_rows import short_id
-    from lamina.cli.units import age, human_size, rfc3339
+    from lamina.cli.times import age, rfc3339
+    from lamina.units import human_size
 
     created_by = item.created_by.replace("\t", " ")
     if not no_trunc and len(created_by) > _COMMAND_WIDTH:

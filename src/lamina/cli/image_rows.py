@@ -3,10 +3,11 @@
 from collections.abc import Iterator, Sequence
 
 from lamina.cli.table import Row
-from lamina.cli.units import age, human_size, local_time
+from lamina.cli.times import age, local_time
 from lamina.errors import InvalidReference
 from lamina.models import ImageSummary
 from lamina.oci.reference import Reference
+from lamina.units import human_size
 
 _NONE = "<none>"
 _UNKNOWN = "N/A"

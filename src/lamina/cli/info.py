@@ -43,7 +43,7 @@ def command(target: Target, *, format_: str) -> None:
 
 def _lines(info: "SystemInfo") -> Iterator[str]:
     """The engine's half, line by line in the docker client's order."""
-    from lamina.cli.units import binary_size
+    from lamina.units import binary_size
 
     yield f" Containers: {info.containers}"
     yield f"  Running: {info.containers_running}"

@@ -67,7 +67,7 @@ def _mode(found: "Found") -> int:
 
 
 def _time(found: "Found") -> "datetime":
-    from lamina.cli.units import calendar_time
+    from lamina.cli.times import calendar_time
 
     return calendar_time(found.entry.mtime_ns // 1_000_000_000)
 

@@ -34,7 +34,7 @@ def command(target: Target, *, all_: bool, filters: tuple[str, ...], force: bool
 
     async def main() -> None:
         from lamina.cli.filters import parse_filters
-        from lamina.cli.units import human_size
+        from lamina.units import human_size
 
         wanted = {"dangling": [str(not all_).lower()], **parse_filters(filters)}
         async with target.open() as api:

@@ -29,7 +29,7 @@ def command(target: Target, *, format_: str, no_trunc: bool, image: str) -> None
     from lamina.cli.looking import local_engine
     from lamina.cli.running import run
     from lamina.cli.table import Table
-    from lamina.cli.units import human_size
+    from lamina.units import human_size
 
     headings = {
         "ID": "LAYER",
@@ -55,7 +55,7 @@ def command(target: Target, *, format_: str, no_trunc: bool, image: str) -> None
 
 def _row(share: "LayerShare", total: int, *, no_trunc: bool) -> "Row":
     from lamina.cli.image_rows import short_id
-    from lamina.cli.units import human_size
+    from lamina.units import human_size
 
     created_by = " ".join(share.created_by.split())
     if not no_trunc and len(created_by) > _COMMAND_WIDTH:

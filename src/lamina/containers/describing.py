@@ -22,17 +22,11 @@ from lamina.oci.timestamp import ZERO, format_unix
 from lamina.records.catalogue import Catalogue
 from lamina.records.containers import Container
 from lamina.records.lookup import is_id_of
+from lamina.units import human_duration
 
 __all__ = ["inspect_container", "shown_image", "status_text", "summarize"]
 
-_UNITS: Final = (
-    (2 * 365 * 86_400, 365 * 86_400, "years"),
-    (2 * 30 * 86_400, 30 * 86_400, "months"),
-    (2 * 7 * 86_400, 7 * 86_400, "weeks"),
-    (2 * 86_400, 86_400, "days"),
-    (2 * 3_600, 3_600, "hours"),
-    (2 * 60, 60, "minutes"),
-)
+_SECOND: Final = 1_000_000_000
 
 
 def inspect_container(
@@ -153,7 +147,7 @@ def status_text(container: Container, now: int, health: HealthState | None = Non
         more = " (Paused)" if container.status == "paused" else ""
         if health is not None and not more:
             more = " (health: starting)" if health.status == "starting" else f" ({health.status})"
-        return f"Up {duration(now - state.started)}{more}"
+        return f"Up {human_duration((now - state.started) / _SECOND)}{more}"
     if container.status == "created":
         return "Created"
     if container.status == "removing":
@@ -163,22 +157,7 @@ def status_text(container: Container, now: int, health: HealthState | None = Non
     if not state.finished:
         return ""
     word = "Restarting" if container.status == "restarting" else "Exited"
-    return f"{word} ({state.exit_code}) {duration(now - state.finished)} ago"
-
-
-def duration(nanoseconds: int) -> str:
-    """Nanoseconds as Docker tells them to people."""
-    seconds = max(0, nanoseconds) // 1_000_000_000
-    for least, unit, name in _UNITS:
-        if seconds >= least:
-            return f"{seconds // unit} {name}"
-    if seconds >= 3_600:
-        return "About an hour"
-    if seconds >= 60:
-        return "About a minute"
-    if seconds == 1:
-        return "1 second"
-    return "Less than a second" if seconds < 1 else f"{seconds} seconds"
+    return f"{word} ({state.exit_code}) {human_duration((now - state.finished) / _SECOND)} ago"
 
 
 def with_sizes(summary: ContainerSummary, written: int, image: int) -> ContainerSummary:

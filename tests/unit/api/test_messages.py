@@ -10,7 +10,6 @@ from lamina.api.messages import (
     decode,
     encode,
     encode_error,
-    human_size,
     progress_bar,
 )
 from lamina.errors import EngineError
@@ -150,23 +149,6 @@ def test_a_message_without_end_is_refused() -> None:
         assert list(reader.feed(b"x" * 4096)) == []
     with pytest.raises(EngineError, match="without an end"):
         list(reader.feed(b"x"))
-
-
-@pytest.mark.parametrize(
-    ("amount", "expected"),
-    [
-        (0, "0B"),
-        (999, "999B"),
-        (1000, "1kB"),
-        (1234, "1.234kB"),
-        (32768, "32.77kB"),
-        (1_992_704, "1.993MB"),
-        (486_898_544, "486.9MB"),
-        (5 * 10**12, "5TB"),
-    ],
-)
-def test_sizes_have_four_digits(amount: int, expected: str) -> None:
-    assert human_size(amount) == expected
 
 
 @pytest.mark.parametrize(

@@ -1,60 +1,12 @@
-"""Sizes and ages for people, as Docker's tools word them."""
+"""Times and ages for people, as Docker's tools word them."""
 
 import contextlib
 from datetime import UTC, datetime
 
-_DECIMAL = ("B", "kB", "MB", "GB", "TB", "PB", "EB", "ZB", "YB")
-_BINARY = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB", "ZiB", "YiB")
+from lamina.units import human_duration
 
 _FIRST, _LAST = -62_135_596_800, 253_402_300_799
 """The seconds with which the years 1 and 9999 begin and end."""
-
-
-def human_size(size: float, digits: int = 4) -> str:
-    """Bytes in decimal units with so many significant digits: ``1.98MB``."""
-    return _scaled(size, 1000.0, _DECIMAL, digits)
-
-
-def binary_size(size: float) -> str:
-    """Bytes in binary units with four significant digits: ``23.54GiB``."""
-    return _scaled(size, 1024.0, _BINARY, 4)
-
-
-def _scaled(size: float, base: float, units: tuple[str, ...], digits: int) -> str:
-    unit = 0
-    while size >= base and unit < len(units) - 1:
-        size /= base
-        unit += 1
-    return f"{size:.{digits}g}{units[unit]}"
-
-
-def human_duration(seconds: float) -> str:
-    """A duration in one rough unit: ``About an hour``, ``3 days``."""
-    whole = int(seconds)
-    if whole < 1:
-        return "Less than a second"
-    if whole == 1:
-        return "1 second"
-    if whole < 60:
-        return f"{whole} seconds"
-    minutes = whole // 60
-    if minutes == 1:
-        return "About a minute"
-    if minutes < 60:
-        return f"{minutes} minutes"
-    # From here on hours are rounded to the nearest.
-    hours = int(seconds / 3600 + 0.5)
-    if hours == 1:
-        return "About an hour"
-    if hours < 48:
-        return f"{hours} hours"
-    if hours < 24 * 7 * 2:
-        return f"{hours // 24} days"
-    if hours < 24 * 30 * 2:
-        return f"{hours // 24 // 7} weeks"
-    if hours < 24 * 365 * 2:
-        return f"{hours // 24 // 30} months"
-    return f"{int(seconds / 3600) // 24 // 365} years"
 
 
 def age(created: int, now: float) -> str:
