@@ -17,11 +17,14 @@ async def whole_file(path: Path) -> AsyncIterator[BinaryIO]:
     A pipe or a device, which no file can replace, is written to as it stands. Raises OSError.
     """
     opened = _opened(path)
-    file = await run_to_end(opened.__enter__)
+    files: list[BinaryIO] = []
     try:
-        yield file
+        # Kept in a list, since whoever is cancelled meanwhile never sees the result.
+        await run_to_end(lambda: files.append(opened.__enter__()))
+        yield files[0]
     except BaseException as error:
-        await run_to_end(partial(opened.__exit__, type(error), error, error.__traceback__))
+        if files:
+            await run_to_end(partial(opened.__exit__, type(error), error, error.__traceback__))
         raise
     await run_to_end(partial(opened.__exit__, None, None, None))
 
