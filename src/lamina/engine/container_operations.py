@@ -46,7 +46,7 @@ from lamina.engine.networks import (
 )
 from lamina.engine.pruning import Prunes
 from lamina.engine.volumes import find_volume, list_volumes
-from lamina.errors import Conflict, InvalidParameter, NotFound
+from lamina.errors import Conflict, InvalidParameter, LaminaError, NotFound
 from lamina.image_api import Filters
 from lamina.models import (
     ContainerChange,
@@ -167,6 +167,10 @@ class ContainerOperations:
                 await remove_container(containers, container.id, force=False)
             except (Conflict, NotFound):
                 continue  # it was started, or removed, meanwhile
+            except (LaminaError, OSError) as error:
+                # As in dockerd, the others go all the same.
+                containers.parts.logger.warning("container %s: %s", container.id, error)
+                continue
             removed.append(container.id)
             freed += size
         event = AddEvent(

@@ -21,11 +21,12 @@ def export_operation(
         checked = check_outputs(outputs)
         if checked.names:
             raise InvalidParameter("an image that is here is given names by image_tag")
+        named = parse_tags(names)
         async with held_image(parts.resources, name) as (image, layers):
             exporter = Exporter(
                 id=image.id,
                 layers=layers,
-                names=parse_tags(names),
+                names=named,
                 resources=parts.resources,
                 indexes=parts.indexes,
                 scratch=parts.directory,

@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import closing, suppress
@@ -465,6 +466,22 @@ async def test_lists(docker: Engine) -> None:
     pruned = await docker.container_prune(filters={"label!": "a"})
     assert pruned.containers_deleted == [second]
     assert (await docker.container_prune()).containers_deleted is None
+
+
+async def test_a_prune_goes_on_where_one_cannot_be_removed(docker: Engine, root: Path) -> None:
+    stuck = await create(docker)
+    (place,) = (root / "snapshots").glob("*/snapshots/*/")
+    busy = place / "busy"
+    busy.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "none", busy], check=True)  # noqa: ASYNC221
+    try:
+        others = {await create(docker) for _ in range(2)}
+        pruned = await docker.container_prune()
+    finally:
+        # It has been moved with what it lies in.
+        subprocess.run(["umount", *mounts_below(root)], check=True)  # noqa: ASYNC221
+    assert others == set(pruned.containers_deleted or ()) - {stuck}
+    assert await docker.container_list(all=True) == []
 
 
 async def test_images_that_containers_use(docker: Engine) -> None:
