@@ -1,6 +1,7 @@
 """`build_image`: a whole build, from the request to the tags on its result."""
 
 import io
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
@@ -19,7 +20,7 @@ from lamina.build.remote import RemoteContext, remote_context
 from lamina.build.request import BuildRequest
 from lamina.build.source import read_dockerfile
 from lamina.build.stages import BuildWork, Stages
-from lamina.build.transcript import red
+from lamina.build.transcript import MAX_KEPT, red, size_of
 from lamina.content.threads import run_to_end
 from lamina.dockerfile.buildargs import BuildArguments, platform_arguments
 from lamina.dockerfile.stages import Dockerfile
@@ -201,11 +202,10 @@ class _Build:
 class _Quiet:
     """Holds back what a build says, in case it fails."""
 
-    _ENOUGH = 100_000
-
     def __init__(self, report: Report) -> None:
         self._report = report
-        self._held: list[StreamText] = []
+        self._held: deque[StreamText] = deque()
+        self._size = 0
 
     async def hold(self, event: Event) -> None:
         """Keep a text; of very much text the beginning is forgotten. An archive goes through."""
@@ -213,8 +213,9 @@ class _Quiet:
             await self._report(event)
         elif isinstance(event, StreamText):
             self._held.append(event)
-            if len(self._held) > self._ENOUGH:
-                del self._held[: self._ENOUGH // 2]
+            self._size += size_of(event.text)
+            while self._size > MAX_KEPT:
+                self._size -= size_of(self._held.popleft().text)
 
     async def release(self) -> None:
         """Say it after all."""

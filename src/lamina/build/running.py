@@ -237,7 +237,7 @@ class _Voice:
     async def say(self, text: str, *, is_stderr: bool) -> None:
         """Say one piece; the classic builder shows errors in red."""
         await self.report(BuildOutput(self.step, text, is_stderr))
-        await self.section.text(red(text) if is_stderr else text)
+        await self.section.output(red(text) if is_stderr else text)
 
 
 def _make_volume(rootfs: Path, path: str) -> None:

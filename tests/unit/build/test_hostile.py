@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from lamina.build.transcript import MAX_KEPT
 from lamina.engine import Engine
 from lamina.errors import LaminaError
+from lamina.progress import StreamText
 from tests.real.images import directory, file, hard_link, symlink
 from tests.unit.build.builds import begin, build
 from tests.unit.engine.root_files import look_at
@@ -117,17 +119,28 @@ async def test_triggers_that_are_no_instructions(engine: Engine) -> None:
             await build(engine, "FROM base")
 
 
-async def test_output_without_end_does_not_fill_memory(engine: Engine) -> None:
-    """The second stage's output has to wait for the first one's turn; then it fails."""
+SYNC = "--mount=type=cache,id=sync,target=/sync"
+LOCK = "--mount=type=cache,id=lock,target=/lock,sharing=locked"
+
+
+@pytest.mark.parametrize("quiet", [False, True])
+async def test_output_without_end_does_not_fill_memory(
+    engine: Engine,
+    quiet: bool,  # noqa: FBT001
+) -> None:
+    """The second stage writes it before its turn, while it holds what the first one wants."""
     dockerfile = (
-        "FROM busybox AS a\nRUN --mount=type=cache,target=/c,sharing=locked true\n"
-        "FROM busybox AS b\nRUN yes | head -c 50000000; false\n"
+        f"FROM busybox AS a\nRUN {SYNC} while [ ! -e /sync/on ]; do sleep 0.01; done\n"
+        f"RUN {LOCK} true\n"
+        f"FROM busybox AS b\nRUN {SYNC} {LOCK} touch /sync/on; yes | head -c 300000000; false\n"
         "FROM a\nCOPY --from=b /x /x"
     )
     sizes: list[int] = []
 
     async def listen() -> None:
-        sizes.extend([len(str(event)) async for event in begin(engine, dockerfile)])
+        events = begin(engine, dockerfile, q=quiet)
+        sizes.extend([len(e.text) async for e in events if isinstance(e, StreamText)])
 
     with pytest.raises(LaminaError, match="non-zero code: 1"):
         await listen()
+    assert sum(sizes) < 2 * MAX_KEPT
