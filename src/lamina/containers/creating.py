@@ -161,8 +161,11 @@ def _check_free(names: Mapping[str, str], name: str) -> None:
 
 
 def _record(transaction: Transaction, container: Container, happened: Happened) -> Container:
-    """Record it, under a name that is made up if it has none."""
+    """Record it, under a name that is made up if it has none. Conflict (its name or its ID)."""
     names = transaction.catalogue.container_names
+    if container.id in transaction.catalogue.containers:
+        # Of steps of builds with a given time, that are at it side by side.
+        raise Conflict(f"container {container.id} is there already")
     if container.name:
         _check_free(names, container.name)
     else:
