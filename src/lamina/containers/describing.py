@@ -1,12 +1,15 @@
 """A container in words: what it is, and what has become of it."""
 
+import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
 from lamina.containers.live import HealthState
-from lamina.containers.networking import endpoints, network_settings
+from lamina.containers.mounts import shown_mounts
+from lamina.containers.networking import endpoints, exposed_ports, network_settings
 from lamina.containers.settings import State
 from lamina.containers.stored import settings_of, state_of
 from lamina.models import (
@@ -27,6 +30,8 @@ from lamina.units import human_duration
 __all__ = ["inspect_container", "shown_image", "status_text", "summarize"]
 
 _SECOND: Final = 1_000_000_000
+_PORT: Final = re.compile(r"(\d{1,5})(?:/(\w+))?", re.ASCII)
+_LAST_PORT: Final = 65_535
 
 
 def inspect_container(
@@ -59,7 +64,7 @@ def inspect_container(
         exec_ids=execs or None,
         host_config=settings.host_config,
         graph_driver=GraphDriverData(name=driver),
-        mounts=list(settings.mounts),
+        mounts=shown_mounts(settings.host_config, settings.mounts),
         config=settings.config,
         network_settings=network_settings(container, engine_id),
     )
@@ -100,22 +105,21 @@ def summarize(
         image_id=_image_id(container),
         command=" ".join(_quoted(word) for word in settings.argv),
         created=container.created // 1_000_000_000,
-        ports=[
-            Port(private_port=int(number), type=protocol or "tcp")
-            for number, _, protocol in (
-                port.partition("/") for port in sorted(settings.config.exposed_ports)
-            )
-            if number.isdigit()
-        ]
-        if container.is_running
-        else [],
+        ports=list(_ports(container)),
         labels=dict(container.labels),
         state=container.status,
         status=status_text(container, now, health),
         host_config=SummaryHostConfig(network_mode=settings.host_config.network_mode),
         network_settings=SummaryNetworks(networks=endpoints(container, engine_id)),
-        mounts=list(settings.mounts),
+        mounts=shown_mounts(settings.host_config, settings.mounts),
     )
+
+
+def _ports(container: Container) -> Iterator[Port]:
+    for text in exposed_ports(container):
+        match = _PORT.fullmatch(text)
+        if match is not None and int(match[1]) <= _LAST_PORT:
+            yield Port(private_port=int(match[1]), type=match[2] or "tcp")
 
 
 def _image_id(container: Container) -> str:

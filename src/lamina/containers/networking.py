@@ -3,12 +3,13 @@
 from hashlib import sha256
 from typing import Final
 
+from lamina.containers.settings import wants_network
 from lamina.containers.stored import settings_of, state_of
 from lamina.models import EndpointSettings, NetworkSettings
 from lamina.records.containers import Container
 from lamina.runtime.networks.network import Endpoint
 
-__all__ = ["endpoints", "network_id", "network_of", "network_settings"]
+__all__ = ["endpoints", "exposed_ports", "network_id", "network_of", "network_settings"]
 
 _NOWHERE: Final = Endpoint(address="", prefix=0, gateway="")
 
@@ -24,12 +25,22 @@ def network_id(engine_id: str, name: str) -> str:
     return sha256(f"{engine_id}/{name}".encode()).hexdigest()
 
 
+def exposed_ports(container: Container) -> list[str]:
+    """The ports that it has in a network of its own while it runs, such as ``80/tcp``, sorted.
+
+    As they were asked for: they need not be any.
+    """
+    settings = settings_of(container)
+    if not (container.is_running and wants_network(settings.host_config)):
+        return []
+    return sorted(settings.config.exposed_ports)
+
+
 def network_settings(container: Container, engine_id: str) -> NetworkSettings:
     """What an inspection tells of a container's network."""
     endpoint = state_of(container).endpoint or _NOWHERE
-    ports = settings_of(container).config.exposed_ports if container.is_running else {}
     return NetworkSettings(
-        ports=dict.fromkeys(ports),
+        ports=dict.fromkeys(exposed_ports(container)),
         ip_address=endpoint.address,
         ip_prefix_len=endpoint.prefix,
         gateway=endpoint.gateway,
