@@ -10,9 +10,9 @@ from lamina.containers.happenings import container_event
 from lamina.containers.names import check_name
 from lamina.containers.resources import check_update
 from lamina.containers.sandboxing import container_limits
-from lamina.containers.settings import check_host
+from lamina.containers.settings import UNWEIGHED, check_policy
 from lamina.containers.stored import settings_of, with_settings
-from lamina.errors import Conflict, InvalidParameter
+from lamina.errors import Conflict, InvalidParameter, LaminaError, Unavailable
 from lamina.models import HostConfig, RestartPolicy
 from lamina.records.changes import PutContainer
 from lamina.records.records import Transaction
@@ -63,23 +63,34 @@ async def resize_container(containers: Containers, name: str, height: int, width
 
 
 async def update_container(containers: Containers, name: str, resources: HostConfig) -> list[str]:
-    """Change limits and the restart policy; returns warnings. InvalidParameter, Conflict."""
+    """Change limits and the restart policy; returns warnings.
+
+    InvalidParameter, Conflict, LaminaError (the kernel does not take them).
+    """
     container = containers.find(name)
     live = containers.live(container)
+    warnings = []
+    if resources.blkio_weight and not (await containers.workshop.runtime()).machine.weighs_io:
+        warnings.append(UNWEIGHED)
+        resources = msgspec.structs.replace(resources, blkio_weight=0)
     async with live.lock:
         container = containers.current(container)
         settings = settings_of(container)
+        check_policy(resources)
+        # Not together with those that hold: what does not go with them, the OCI runtime refuses.
+        check_update(container.id, settings.host_config, resources)
         changes: dict[str, Any] = {}
         for field in _CHANGEABLE:
             value = getattr(resources, field)
             if value and value != RestartPolicy():
                 changes[field] = value
-        check_update(container.id, settings.host_config, resources)
         host = msgspec.structs.replace(settings.host_config, **changes)
-        check_host(host)
         limits = container_limits(host)
         if live.sandbox is not None:
-            await live.sandbox.update(limits)
+            try:
+                await live.sandbox.update(limits)
+            except Unavailable as error:
+                raise LaminaError(f"Cannot update container {container.id}: {error}") from error
         settings = msgspec.structs.replace(settings, host_config=host)
         await containers.put(with_settings(container, settings), "update")
-    return []
+    return warnings

@@ -91,10 +91,9 @@ async def create_container(
         created=containers.now(),
     )
     container = await records.finish(make_container(containers, beginning))
-    host, networks = settings_of(container).host_config, await workshop.networks()
+    networks = await workshop.networks()
     no_network = await networks.lacking() if wants_network(host) else ""
-    rootless = runtime.machine.rootless
-    return container, warnings_about(host, no_network=no_network, rootless=rootless)
+    return container, warnings_about(host, runtime.machine, no_network=no_network)
 
 
 async def make_container(containers: Containers, beginning: Beginning) -> Container:
@@ -109,7 +108,7 @@ async def make_container(containers: Containers, beginning: Beginning) -> Contai
         inherited,
         beginning.host,
         id=beginning.id,
-        unified=runtime.machine.unified_cgroups,
+        machine=runtime.machine,
         runtime=runtime.name,
     )
     container_limits(host)

@@ -28,6 +28,8 @@ def check_resources(host: HostConfig, *, update: bool = False) -> None:
         )
     if host.shm_size < 0:
         raise InvalidParameter("SHM size can not be less than 0")
+    if host.blkio_weight and not 10 <= host.blkio_weight <= 1000:
+        raise InvalidParameter("Range of blkio weight is from 10 to 1000")
     _check_memory(host, update=update)
     _check_cpus(host)
     _check_set("cpus", host.cpuset_cpus, "CPUs", "Cpus_allowed_list")
@@ -128,6 +130,9 @@ def check_update(id: str, now: HostConfig, wanted: HostConfig) -> None:
     ):
         if holds > 0 and comes > 0:
             raise _conflict(id, f"Conflicting options: {problem} has already been set")
+    if now.auto_remove and wanted.restart_policy.name not in {"", "no"}:
+        problem = "Restart policy cannot be updated because AutoRemove is enabled for the container"
+        raise _conflict(id, problem)
     if wanted.memory and wanted.memory > now.memory_swap and not wanted.memory_swap:
         problem = "Memory limit should be smaller than already set memoryswap limit"
         raise _conflict(id, f"{problem}, update the memoryswap at the same time")

@@ -15,14 +15,15 @@ from lamina.oci.containerconfig import ContainerConfig, Healthcheck
 from lamina.runtime.capabilities import chosen_capabilities
 from lamina.runtime.hostfiles import host_line
 from lamina.runtime.networks.network import Endpoint
-from lamina.runtime.ocispec import MASKED_PATHS, READONLY_PATHS
+from lamina.runtime.ocispec import MASKED_PATHS, READONLY_PATHS, Machine
 from lamina.runtime.spec import DEFAULT_SHM_SIZE
 
 __all__ = [
     "LOG_DRIVERS",
+    "UNWEIGHED",
     "Settings",
     "State",
-    "check_host",
+    "check_policy",
     "complete",
     "merge_config",
     "security_options",
@@ -112,14 +113,16 @@ def complete(
     host: HostConfig,
     *,
     id: str,
-    unified: bool,
+    machine: Machine,
     runtime: str,
 ) -> tuple[ContainerConfig, HostConfig]:
     """What is asked for, checked, and with all that Docker assumes where nothing is said.
 
-    `unified`: whether there is only cgroup v2; `runtime`: the OCI runtime that there is.
-    Raises InvalidParameter with dockerd's words.
+    `runtime` is the OCI runtime that there is. What the kernel of the `machine` cannot weigh is
+    discarded: see `warnings_about`. Raises InvalidParameter with dockerd's words.
     """
+    if not machine.weighs_io:
+        host = msgspec.structs.replace(host, blkio_weight=0)
     if config.entrypoint == ("",):
         config = msgspec.structs.replace(config, entrypoint=())
     if image is not None:
@@ -140,13 +143,14 @@ def complete(
     if config.stop_signal:
         parse_signal(config.stop_signal)
     _check_health(config)
-    check_host(host)
+    _check_host(host)
     if not (config.entrypoint or config.cmd):
         raise InvalidParameter("no command specified")
     if host.runtime and host.runtime != runtime:
         raise InvalidParameter(f"unknown or invalid runtime name: {host.runtime}")
     log = host.log_config
     privileged = host.privileged
+    unified = machine.unified_cgroups
     return config, msgspec.structs.replace(
         host,
         network_mode=host.network_mode or "default",
@@ -179,10 +183,10 @@ def _paths(given: tuple[str, ...] | None, usual: Iterable[str]) -> tuple[str, ..
     return tuple(usual) if given is None else given
 
 
-def check_host(host: HostConfig) -> None:
+def _check_host(host: HostConfig) -> None:
     """Refuse what dockerd refuses, and what is not there."""
     check_resources(host)
-    _check_policy(host)
+    check_policy(host)
     security_options(host)
     try:
         chosen_capabilities(add=host.cap_add or (), known=frozenset())
@@ -236,7 +240,8 @@ def security_options(host: HostConfig) -> dict[str, str]:
     return found
 
 
-def _check_policy(host: HostConfig) -> None:
+def check_policy(host: HostConfig) -> None:
+    """Refuse a restart policy that is none. InvalidParameter."""
     policy = host.restart_policy
     if policy.name not in _RESTART_POLICIES:
         raise InvalidParameter(f"invalid restart policy '{policy.name}'")
@@ -255,6 +260,10 @@ def _check_network(mode: str) -> None:
     if mode not in {"", "default", "bridge", "host", "none"}:
         raise NotFound(f"network {mode} not found")
 
+
+UNWEIGHED: Final = (
+    "Your kernel does not support Block I/O weight or the cgroup is not mounted. Weight discarded."
+)
 
 _UNUSED: Final = {
     "blkio_weight_device": "block IO weights of devices",
@@ -281,10 +290,10 @@ def wants_network(host: HostConfig) -> bool:
     return host.network_mode in {"", "default", "bridge"}
 
 
-def warnings_about(host: HostConfig, *, no_network: str = "", rootless: bool = False) -> list[str]:
-    """What the caller should know.
+def warnings_about(host: HostConfig, machine: Machine, *, no_network: str = "") -> list[str]:
+    """What the caller of a container that is asked for should know.
 
-    `no_network` is said of a container that wants one; `rootless`: there are no limits.
+    `no_network` is said of one that wants a network.
     """
     found = []
     for name, what in _UNUSED.items():
@@ -301,7 +310,9 @@ def warnings_about(host: HostConfig, *, no_network: str = "", rootless: bool = F
             "OOM killer is disabled for the container, but no memory limit is set, this can result"
             " in the system running out of resources."
         )
-    if rootless and any(getattr(host, name) for name in _LIMITS):
+    if host.blkio_weight and not machine.weighs_io:
+        found.append(UNWEIGHED)
+    if machine.rootless and any(getattr(host, name) for name in _LIMITS):
         found.append("Limits of resources need root; they are ignored.")
     return list(dict.fromkeys(found))
 

@@ -1,5 +1,6 @@
 """What dockerd says where an OCI runtime cannot do what it is asked for."""
 
+import re
 from typing import Final
 
 from lamina.errors import NotExecutable, StartFailed
@@ -10,6 +11,7 @@ _ONTO_ANOTHER: Final = (
     ": Are you trying to mount a directory onto a file (or vice-versa)? Check if the specified host"
     " path exists and is the expected type"
 )
+_LOGGED: Final = re.compile(r'time="[^"]*" level=\w+ msg="((?:[^"\\]|\\.)*)"')
 _LONGEST_PATH: Final = 4095
 """Bytes, of Linux (PATH_MAX, which counts the NUL)."""
 
@@ -49,4 +51,8 @@ def start_failure(why: str, *, exec: bool = False) -> StartFailed:
 def last_line(errors: str) -> str:
     """The last line of what a runtime has written to its standard error."""
     lines = errors.strip().splitlines()
-    return lines[-1] if lines else "the OCI runtime failed without a word"
+    if not lines:
+        return "the OCI runtime failed without a word"
+    # runc's are of a log, in Go's quotes.
+    match = _LOGGED.fullmatch(lines[-1])
+    return lines[-1] if match is None else re.sub(r'\\(["\\])', r"\1", match[1])

@@ -74,6 +74,8 @@ class Machine:
     """Whether there is only cgroup v2."""
     swap_limit: bool
     """Whether memory and swap together can be limited."""
+    weighs_io: bool
+    """Whether control groups can have weights in block I/O."""
     seccomp: bool
     rootless: bool
     """Whether the runtime runs as the only user of a user namespace."""
@@ -81,12 +83,16 @@ class Machine:
     @classmethod
     def read(cls, *, rootless: bool) -> "Machine":
         """Ask the kernel."""
-        unified = (_CGROUPS / "cgroup.controllers").exists()
+        controllers = _CGROUPS / "cgroup.controllers"
+        unified = controllers.exists()
         return cls(
             architecture=platform.machine(),
             capabilities=own_capabilities(),
             unified_cgroups=unified,
             swap_limit=unified or (_CGROUPS / "memory/memory.memsw.limit_in_bytes").exists(),
+            weighs_io="io" in controllers.read_text().split()
+            if unified
+            else (_CGROUPS / "blkio/blkio.weight").exists(),
             seccomp=Path("/proc/sys/kernel/seccomp").exists(),
             rootless=rootless,
         )

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,7 +10,9 @@ from lamina.containers.settings import complete, merge_config, warnings_about
 from lamina.errors import InvalidParameter
 from lamina.models import DeviceRequest, HostConfig, LogConfig, RestartPolicy, Ulimit
 from lamina.oci.containerconfig import ContainerConfig, Healthcheck
+from lamina.runtime.ocispec import Machine
 
+MACHINE = replace(Machine.read(rootless=False), unified_cgroups=False, weighs_io=True)
 IMAGE = ContainerConfig(
     cmd=("image-cmd",),
     entrypoint=("image-entry",),
@@ -58,7 +61,7 @@ def test_what_is_set_wins_and_sets_are_joined() -> None:
 
 
 def completed(config: ContainerConfig, **host: Any) -> tuple[ContainerConfig, HostConfig]:  # noqa: ANN401 - a HostConfig's fields
-    return complete(config, IMAGE, HostConfig(**host), id="f" * 64, unified=False, runtime="runc")
+    return complete(config, IMAGE, HostConfig(**host), id="f" * 64, machine=MACHINE, runtime="runc")
 
 
 def test_what_docker_assumes() -> None:
@@ -79,7 +82,7 @@ def test_no_command() -> None:
             ContainerConfig(),
             HostConfig(),
             id="f" * 64,
-            unified=False,
+            machine=MACHINE,
             runtime="runc",
         )
 
@@ -93,6 +96,7 @@ def test_no_command() -> None:
         ({"restart_policy": RestartPolicy(name="no", maximum_retry_count=1)}, "on-failure"),
         ({"log_config": LogConfig(type="syslog")}, "no log driver named 'syslog'"),
         ({"userns_mode": "private"}, "invalid userns mode"),
+        ({"blkio_weight": 5}, "Range of blkio weight is from 10 to 1000"),
         (
             {"device_requests": (DeviceRequest(capabilities=(("gpu",),)),)},
             r'could not select device driver "" with capabilities: \[\[gpu\]\]',
@@ -116,14 +120,25 @@ def test_limits() -> None:
 
 
 def test_nothing_is_passed_over_in_silence() -> None:
-    assert warnings_about(HostConfig(network_mode="none"), no_network="there is none") == []
-    assert warnings_about(HostConfig(), no_network="there is none") == ["there is none"]
+    assert warnings_about(HostConfig(network_mode="none"), MACHINE, no_network="no way") == []
+    assert warnings_about(HostConfig(), MACHINE, no_network="no way") == ["no way"]
     found = warnings_about(
-        HostConfig(links=("a",), port_bindings={"80/tcp": None}, oom_kill_disable=True)
+        HostConfig(links=("a",), port_bindings={"80/tcp": None}, oom_kill_disable=True), MACHINE
     )
     assert len(found) == 3
-    (limits,) = warnings_about(HostConfig(pids_limit=1), rootless=True)
+    (limits,) = warnings_about(HostConfig(pids_limit=1), replace(MACHINE, rootless=True))
     assert "need root" in limits
+
+
+def test_a_weight_is_discarded_where_there_are_none() -> None:
+    weightless = replace(MACHINE, weighs_io=False)
+    for machine, weight in ((MACHINE, 500), (weightless, 0)):
+        asked = HostConfig(blkio_weight=500)
+        _, host = complete(
+            ContainerConfig(), IMAGE, asked, id="f" * 64, machine=machine, runtime="runc"
+        )
+        assert host.blkio_weight == weight
+        assert bool(warnings_about(asked, machine)) is not bool(weight)
 
 
 def test_names() -> None:
