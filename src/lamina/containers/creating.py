@@ -74,8 +74,9 @@ async def create_container(
     if name:
         name = check_name(name)
         _check_free(catalogue.container_names, name)
-    image = find_image(catalogue, config.image)
-    if platform is not None and not platform.matches(image.platform):
+    # Without a name there is nothing below its files, as with dockerd.
+    image = find_image(catalogue, config.image) if config.image else None
+    if platform is not None and image is not None and not platform.matches(image.platform):
         raise ImageNotFound(
             config.image,
             f"image with reference {config.image} was found but does not match the specified"

@@ -106,7 +106,11 @@ async def commit_container(
 
 
 async def _base(resources: Resources, container: Container) -> ImageConfig:
-    """The configuration of the image that the container was made of. ImageNotFound."""
+    """The configuration of the image that the container was made of, if any. ImageNotFound."""
+    if container.image_id is None:
+        return ImageConfig.build(
+            platform=resources.platform, created=datetime.fromtimestamp(0, UTC)
+        )
     if container.image_id not in resources.records.catalogue.images:
         raise ImageNotFound(str(container.image_id))
     return await resources.configs.get(container.image_id)
