@@ -14,7 +14,7 @@ _REASONS = {400: "Bad Request", 404: "Not Found"}
 
 _OF_THE_CALLER = re.compile(
     r"strconv\.|extraction point is not a directory|cannot overwrite|invalid mount|archive/tar:"
-    r"|invalid --security-opt|Cannot mkdir"
+    r"|invalid --security-opt|Cannot mkdir|invalid volume specification|invalid mode"
 )
 """Mistakes of the caller's that 20.10 forgets to mark as such, so that they count as its own."""
 

@@ -77,6 +77,40 @@ def commit(name: str, body: object | None = None, **query: object) -> Ask:
 
 SHELL = ("sh", "-c")
 
+_MOUNTS: Sequence[Mapping[str, object]] = [
+    {"Type": "tmpfs", "Source": "/x"},
+    {"Type": "tmpfs", "BindOptions": {}},
+    *({"Type": "tmpfs", "Target": target} for target in ("", "t", "/", "/a/..")),
+    {"Type": "volume", "BindOptions": {}},
+    {"Type": "volume", "ReadOnly": True},
+    {"Type": "bind", "Source": ""},
+    {"Type": "bind", "Source": "etc"},
+    {"Type": "bind", "Source": "/none"},
+    {"Type": "bind", "Source": "/etc", "Target": ""},
+    {"Type": "bind", "Source": "/etc", "VolumeOptions": {}},
+    {"Type": "bind", "Source": "/etc", "BindOptions": {"Propagation": "x"}},
+    {"Type": "none"},
+    {"Type": ""},
+]
+
+BAD_MOUNTS: Sequence[Mapping[str, object]] = [
+    *({"Mounts": [{"Target": "/t", **mount}]} for mount in _MOUNTS),
+    {"Mounts": [{"Type": "tmpfs", "Target": "/t"}, {"Type": "volume", "Target": "/t/"}]},
+    *(
+        {"Binds": [text]}
+        for text in (
+            "", ":", "/a::", "/a:/", "/a:t", "/a:/t:ro:x", "/a:/t:x", "/a:/t:ro,rw", "t", "/",
+            "/a:/t:z,Z", "/a:/t:private,slave", "/a:/t:nocopy", "/a:rw", "/a:/t:ro,",
+        )
+    ),
+    {"Binds": ["/etc:/t", "/t"]},
+    {"Binds": ["/t"], "Tmpfs": {"/t": ""}},
+    {"Binds": ["/t"], "Mounts": [{"Type": "tmpfs", "Target": "/t"}]},
+    {"Tmpfs": {"t": ""}},
+    {"Tmpfs": {"/": ""}},
+    *({"VolumesFrom": [text]} for text in ("", ":", "no", "no:x", "no:slave", "no:ro:z")),
+]  # fmt: skip
+
 STORIES: dict[str, Story] = {
     "create": [
         create("aa"),
@@ -426,6 +460,54 @@ STORIES: dict[str, Story] = {
         update("bb"),
         update("none", Memory=64 << 20),
         get("bb", "json"),
+    ],
+    "update alone": [
+        create("aa", host={"Memory": 64 << 20, "AutoRemove": True}),
+        update("aa", MemoryReservation=100 << 20),
+        update("aa", MemorySwap=32 << 20),
+        update("aa", RestartPolicy={"Name": "always"}),
+        update("aa", RestartPolicy={"Name": "no"}),
+        create("bb"),
+        update("bb", MemorySwap=32 << 20),
+        get("aa", "json"),
+        get("bb", "json"),
+    ],
+    "block IO weights": [
+        create("aa", "true", host={"BlkioWeight": 5}),
+        create("bb", "true", host={"BlkioWeight": 100}),
+        update("bb", BlkioWeight=200),
+        post("bb", "start"),
+        post("bb", "wait"),
+    ],
+    "exposed ports": [
+        create("aa", *FOREVER, ExposedPorts={"²/tcp": {}, "9" * 5000: {}, "80/tcp": {}}),
+        post("aa", "start"),
+        listed(),
+        get("aa", "json"),
+    ],
+    "without an image": [
+        created({"Image": "", "Cmd": ["x"], "HostConfig": {"NetworkMode": "none"}}, "?name=aa"),
+        created({"Cmd": ["x"], "HostConfig": {"NetworkMode": "none"}}, "?name=bb"),
+        get("aa", "changes"),
+        post("aa", "start"),
+        commit("aa", repo="empty", tag="1"),
+        Ask("GET", "/images/empty:1/history"),
+        created({"Image": "", "HostConfig": {"Memory": 1}, "Cmd": ["x"]}),
+        delete("aa"),
+        delete("bb"),
+    ],
+    "mounts that cannot be": [create("aa", "true", host=host) for host in BAD_MOUNTS],
+    "mounts that can be": [
+        create("aa", "true", host={"Binds": ["/etc:/t:", "/usr:/u:z"], "Tmpfs": {"/v": ""}}),
+        create(
+            "bb",
+            *SHELL,
+            "mount | grep -c ' /t '",
+            host={
+                "Tmpfs": {"/t": ""},
+                "Mounts": [{"Type": "tmpfs", "Target": "/t"}],
+            },
+        ),
     ],
     "resources": [
         *(

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from lamina.containers.happenings import container_event
 from lamina.containers.live import Live
-from lamina.containers.mounts import Volumes
 from lamina.containers.stored import settings_of
+from lamina.containers.volumes import Volumes
 from lamina.errors import Conflict, NotFound
 from lamina.records.changes import Change, PutContainer
 from lamina.records.configs import ImageConfigs

@@ -10,12 +10,12 @@ from pathlib import Path
 from lamina.containers.containers import Containers
 from lamina.containers.happenings import container_event
 from lamina.containers.locating import ownership_of
-from lamina.containers.mounts import mount_points
+from lamina.containers.mounts import NewVolume, mount_points, volumes_from
 from lamina.containers.names import check_name, new_name
 from lamina.containers.sandboxing import container_limits
 from lamina.containers.settings import Settings, State, complete, wants_network, warnings_about
 from lamina.containers.stored import encoded, settings_of
-from lamina.errors import Conflict, ImageNotFound, InvalidParameter
+from lamina.errors import Conflict, ContainerNotFound, ImageNotFound, InvalidParameter
 from lamina.layers.directories import OPEN_DIRECTORY, Directories, Directory
 from lamina.layers.ownership import Ownership
 from lamina.models import HostConfig, MountPoint
@@ -113,12 +113,9 @@ async def make_container(containers: Containers, beginning: Beginning) -> Contai
         runtime=runtime.name,
     )
     container_limits(host)
-    others = {
-        other: settings_of(containers.find(other)).mounts
-        for other in (text.partition(":")[0] for text in host.volumes_from or ())
-    }
-    points, made = await asyncio.to_thread(
-        mount_points, host, config.volumes or (), containers.volumes, others=others
+    others = [(_mounts_of(containers, name), writable) for name, writable in volumes_from(host)]
+    points, new = await asyncio.to_thread(
+        lambda: mount_points(host, config.volumes or (), containers.volumes, inherited=others)
     )
     container = Container(
         id=beginning.id,
@@ -136,19 +133,27 @@ async def make_container(containers: Containers, beginning: Beginning) -> Contai
                 config=config,
                 host_config=host,
                 mounts=tuple(points),
-                anonymous=tuple(made),
+                anonymous=tuple(volume.name for volume in new),
             )
         ),
         state=encoded(beginning.state),
     )
     try:
-        await _make_files(containers, container, points, made, is_new=not beginning.snapshot)
+        await _make_files(containers, container, new, is_new=not beginning.snapshot)
         return await containers.records.change(
             lambda transaction: _record(transaction, container, beginning.happened)
         )
     except BaseException:
-        await containers.records.finish(_unmake(containers, container, made))
+        await containers.records.finish(_unmake(containers, container, new))
         raise
+
+
+def _mounts_of(containers: Containers, name: str) -> tuple[MountPoint, ...]:
+    """The mounts of a container that another shall have, too. InvalidParameter."""
+    try:
+        return settings_of(containers.find(name)).mounts
+    except ContainerNotFound as error:
+        raise InvalidParameter(str(error)) from error
 
 
 def _check_free(names: Mapping[str, str], name: str) -> None:
@@ -183,8 +188,7 @@ def _record(transaction: Transaction, container: Container, happened: Happened) 
 async def _make_files(
     containers: Containers,
     container: Container,
-    points: Sequence[MountPoint],
-    made: Sequence[str],
+    volumes: Sequence[NewVolume],
     *,
     is_new: bool,
 ) -> None:
@@ -198,13 +202,12 @@ async def _make_files(
     snapshots = await workshop.snapshots()
     if working_dir := settings_of(container).config.working_dir:
         await asyncio.to_thread(make_directory, mounted.path, working_dir)
-    new = [point for point in points if point.name in made]
-    if new:
-        ownership = await ownership_of(containers)
-        for point in new:
-            await asyncio.to_thread(
-                _fill, Path(point.source), mounted.path, point.destination, ownership
-            )
+    ownership = await ownership_of(containers)
+    for volume in volumes:
+        await asyncio.to_thread(containers.volumes.make, volume.name)
+        if volume.is_filled:
+            data = containers.volumes.data(volume.name)
+            await asyncio.to_thread(_fill, data, mounted.path, volume.target, ownership)
     # Who is killed shall leave no mount of a container that does not run.
     await snapshots.unmount(container.snapshot)
 
@@ -232,23 +235,29 @@ def make_directory(rootfs: Path, path: str) -> None:
 
 
 def _fill(volume: Path, rootfs: Path, path: str, ownership: Ownership) -> None:
-    """Begin a volume with what the image has in its place, as dockerd does."""
+    """Begin a volume with what the image has in its place, as dockerd does. InvalidParameter."""
     root = os.open(rootfs, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     directories = Directories(root)
     try:
         there = directories.get(path.lstrip("/"))
         copy_directory(there.fd, volume, ownership, Stop())
-    except (FileNotFoundError, NotADirectoryError):
-        volume.chmod(0o755)
+    except FileNotFoundError:
+        pass
+    except NotADirectoryError:
+        raise InvalidParameter(
+            f"cannot mount volume over existing file, file exists {path}"
+        ) from None
     finally:
         directories.abandon()
         os.close(root)
 
 
-async def _unmake(containers: Containers, container: Container, made: Sequence[str]) -> None:
+async def _unmake(
+    containers: Containers, container: Container, volumes: Sequence[NewVolume]
+) -> None:
     """Remove what was made for a container that does not come to be."""
     snapshots = await containers.workshop.snapshots()
     if container.snapshot in await snapshots.keys():
         await containers.workshop.remove(container.snapshot)
-    for name in made:
-        await asyncio.to_thread(containers.volumes.remove, name)
+    for volume in volumes:
+        await asyncio.to_thread(containers.volumes.remove, volume.name)

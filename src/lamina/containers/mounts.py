@@ -1,22 +1,43 @@
 """What is mounted into a container beside its root: directories of the host, volumes, tmpfs."""
 
-import posixpath
-import secrets
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
-from lamina.containers.settings import refuse_named_volume
-from lamina.errors import InvalidParameter
-from lamina.models import HostConfig, Mount as AskedMount, MountPoint
+from lamina.containers.asked_mounts import (
+    AT_ROOT,
+    PROPAGATIONS,
+    check_mount,
+    check_source,
+    clean_path,
+    is_mode,
+    mount_of_text,
+    must_exist,
+    tmpfs_target,
+)
+from lamina.containers.volumes import Volumes, new_volume_name
+from lamina.errors import InvalidParameter, StartFailed
+from lamina.models import BindOptions, HostConfig, Mount as AskedMount, MountPoint, VolumeOptions
 from lamina.runtime.spec import Mount
-from lamina.runtime.sweeping import discard
 
-__all__ = ["Volumes", "mount_points", "runtime_mounts"]
+__all__ = [
+    "NewVolume",
+    "check_sources",
+    "make_sources",
+    "mount_points",
+    "runtime_mounts",
+    "shown_mounts",
+    "volumes_from",
+]
 
-_PROPAGATIONS: Final = frozenset({"private", "rprivate", "shared", "rshared", "slave", "rslave"})
+_NOT_OF_OTHERS: Final = PROPAGATIONS | {"nocopy"}
+"""What cannot be said of the mounts of another container."""
+_NOT_STARTED: Final = 128
+"""The exit status of what was not even tried to be started."""
+
 _TMPFS_DEFAULTS: Final = ("noexec", "nosuid", "nodev")
 _OPPOSITES: Final = {"exec": "noexec", "suid": "nosuid", "dev": "nodev"}
 _TMPFS_FLAGS: Final = (
@@ -27,43 +48,33 @@ _TMPFS_FLAGS: Final = (
 _TMPFS_DATA: Final = frozenset(("", "size", "mode", "uid", "gid", "nr_inodes", "nr_blocks", "mpol"))
 
 
-class Volumes:
-    """The anonymous volumes below a directory: each one of its own, with ``_data`` in it.
+@dataclass(frozen=True, slots=True)
+class NewVolume:
+    """A volume that is to be made for a container."""
 
-    ``process`` beside that names the process that made it, whose record of it may still be to come.
+    name: str
+    target: str
+    """Where it is mounted."""
+    is_filled: bool = True
+    """Whether it begins with what the image has in its place."""
+
+
+def volumes_from(host: HostConfig) -> list[tuple[str, bool]]:
+    """The containers whose mounts are to be had, and whether they may be written.
+
+    InvalidParameter.
     """
-
-    def __init__(self, root: Path, process: str) -> None:
-        self.root: Final = root
-        self._process = process
-
-    def data(self, name: str) -> Path:
-        """Where a volume's files are."""
-        return self.root / name / "_data"
-
-    def make(self) -> str:
-        """A new, empty volume's name."""
-        name = secrets.token_hex(32)
-        (self.root / name).mkdir(mode=0o701, parents=True)
-        (self.root / name / "process").write_text(self._process)
-        self.data(name).mkdir()
-        return name
-
-    def remove(self, name: str) -> None:
-        """Remove a volume, if it is there."""
-        discard(self.root, name)
-
-    def sweep(self, *, used: Container[str], living: Container[str]) -> None:
-        """Remove those that nobody uses, but what a living process has just made."""
-        if not self.root.is_dir():
-            return
-        for path in list(self.root.iterdir()):
-            try:
-                process = (path / "process").read_text()
-            except OSError:
-                process = ""
-            if path.name not in used and process not in living:
-                discard(self.root, path.name)
+    found = []
+    for text in host.volumes_from or ():
+        name, _, mode = text.partition(":")
+        if not text:
+            raise InvalidParameter("volumes-from specification cannot be an empty string")
+        if not is_mode(mode) or _NOT_OF_OTHERS.intersection(mode.split(",")):
+            raise InvalidParameter(f"invalid mode: {mode}")
+        if not name:
+            raise InvalidParameter('invalid name or ID supplied: ""')
+        found.append((name, "ro" not in mode.split(",")))
+    return found
 
 
 def mount_points(
@@ -71,153 +82,137 @@ def mount_points(
     declared: Iterable[str],
     volumes: Volumes,
     *,
-    others: Mapping[str, Sequence[MountPoint]],
-) -> tuple[list[MountPoint], list[str]]:
-    """All mounts but those of tmpfs, and the names of the volumes made for them.
+    inherited: Iterable[tuple[Sequence[MountPoint], bool]] = (),
+) -> tuple[list[MountPoint], list[NewVolume]]:
+    """All mounts but those of tmpfs, and the volumes that are to be made for them.
 
-    `declared` are the places where the image or the caller wants a volume; `others` gives the
-    mounts of other containers by name. Raises InvalidParameter, NotImplementedHere (named volumes).
+    `declared` are the places where the image or the caller wants a volume; `inherited` are the
+    mounts of the containers that `volumes_from` gives. Looks for sources, and makes nothing.
+    Raises InvalidParameter, NotFound (a driver), NotImplementedHere (named volumes).
     """
     found: dict[str, MountPoint] = {}
-    made: list[str] = []
+    new: list[NewVolume] = []
 
-    def volume(target: str, *, writable: bool = True) -> MountPoint:
-        name = volumes.make()
-        made.append(name)
+    def volume(target: str, *, is_filled: bool = True, mode: str = "") -> MountPoint:
+        made = NewVolume(new_volume_name(), target, is_filled)
+        new.append(made)
         return MountPoint(
             type="volume",
-            name=name,
-            source=str(volumes.data(name)),
+            name=made.name,
+            source=str(volumes.data(made.name)),
             destination=target,
             driver="local",
-            rw=writable,
+            mode=mode,
+            rw="ro" not in mode.split(","),
         )
 
-    for text in host.volumes_from or ():
-        other, _, mode = text.partition(":")
-        for point in others[other]:
-            writable = point.rw and "ro" not in mode.split(",")
-            found[point.destination] = msgspec.structs.replace(point, rw=writable)
-    for text in host.binds or ():
-        point = _bind(text) if ":" in text else volume(_anonymous(text))
-        found[point.destination] = point
-    for mount in host.mounts or ():
+    for points, writable in inherited:
+        for point in points:
+            found[point.destination] = msgspec.structs.replace(point, rw=point.rw and writable)
+    tmpfs = {tmpfs_target(path) for path in host.tmpfs or ()}
+    taken: set[str] = set()
+    asked = [*map(mount_of_text, host.binds or ()), *((mount, None) for mount in host.mounts or ())]
+    for mount, mode in asked:
+        if mode is None:
+            check_mount(mount)
+        target = clean_path(mount.target)
+        if target in taken or (mode is not None and target in tmpfs):
+            at = mount.target if mode is None else target
+            raise InvalidParameter(f"Duplicate mount point: {at}")
+        taken.add(target)
         if mount.type == "bind":
-            point = _asked_bind(mount)
+            found[target] = _bind(mount, mode or "")
         elif mount.type == "volume":
-            if mount.source:
-                raise refuse_named_volume(mount.source)
-            point = volume(_target(mount.target), writable=not mount.read_only)
-        elif mount.type == "tmpfs":
-            continue
+            options = mount.volume_options or VolumeOptions()
+            found[target] = volume(target, is_filled=not options.no_copy, mode=mode or "")
         else:
-            raise InvalidParameter(
-                f'invalid mount config for type "{mount.type}": mount type unknown'
-            )
-        found[point.destination] = point
-    tmpfs = {_target(path) for path in (host.tmpfs or {})}
-    tmpfs |= {_target(mount.target) for mount in host.mounts or () if mount.type == "tmpfs"}
+            tmpfs.add(target)
     for path in declared:
-        target = _target(path)
+        target = clean_path(f"/{path}")
+        if target == "/":
+            raise InvalidParameter(AT_ROOT)
         if target not in found and target not in tmpfs:
             found[target] = volume(target)
-    return list(found.values()), made
+    return list(found.values()), new
 
 
-def _bind(text: str) -> MountPoint:
-    """What ``-v`` says: ``SOURCE:TARGET[:OPTIONS]``. A source that is missing is made."""
-    parts = text.split(":")
-    if len(parts) not in {2, 3} or not all(parts[:2]):
-        raise InvalidParameter(f"invalid volume specification: '{text}'")
-    source, target = parts[:2]
-    options = parts[2].split(",") if len(parts) == 3 else []
-    if not source.startswith("/"):
-        raise refuse_named_volume(source)
-    known = {"ro", "rw", "z", "Z", "nocopy", "consistent", "cached", "delegated"} | _PROPAGATIONS
-    if set(options) - known:
-        raise InvalidParameter(f"invalid mode: {parts[2]}")
-    source = posixpath.normpath(source)
-    path = Path(source)
-    if not path.exists():
-        path.mkdir(parents=True)
-    propagation = next((option for option in options if option in _PROPAGATIONS), "rprivate")
+def shown_mounts(host: HostConfig, points: Iterable[MountPoint]) -> list[MountPoint]:
+    """The mounts as they are told of: those of tmpfs too that were asked for as mounts."""
+    tmpfs = (mount for mount in host.mounts or () if mount.type == "tmpfs")
+    return [
+        *points,
+        *(
+            MountPoint(type="tmpfs", destination=clean_path(mount.target), rw=not mount.read_only)
+            for mount in tmpfs
+        ),
+    ]
+
+
+def _bind(mount: AskedMount, mode: str) -> MountPoint:
     return MountPoint(
         type="bind",
-        source=source,
-        destination=_target(target),
-        mode=",".join(options),
-        rw="ro" not in options,
-        propagation=propagation,
-    )
-
-
-def _anonymous(target: str) -> str:
-    """Where a volume without a name is asked for among the binds."""
-    if not target.startswith("/"):
-        raise InvalidParameter(
-            f"invalid volume specification: '{target}': invalid mount config for type \"volume\":"
-            f" invalid mount path: '{target}' mount path must be absolute"
-        )
-    return _target(target)
-
-
-def _asked_bind(mount: AskedMount) -> MountPoint:
-    if not mount.source.startswith("/"):
-        raise InvalidParameter(
-            f"invalid mount config for type \"bind\": invalid mount path: '{mount.source}'"
-            " mount path must be absolute"
-        )
-    options = mount.bind_options
-    if not Path(mount.source).exists():
-        if options is None or not options.create_mountpoint:
-            raise InvalidParameter(
-                'invalid mount config for type "bind": bind source path does not exist:'
-                f" {mount.source}"
-            )
-        Path(mount.source).mkdir(parents=True)
-    propagation = (options.propagation if options is not None else "") or "rprivate"
-    if propagation not in _PROPAGATIONS:
-        raise InvalidParameter(f"invalid propagation mode: {propagation}")
-    return MountPoint(
-        type="bind",
-        source=posixpath.normpath(mount.source),
-        destination=_target(mount.target),
+        source=clean_path(mount.source),
+        destination=clean_path(mount.target),
+        mode=mode,
         rw=not mount.read_only,
-        propagation=propagation,
+        propagation=(mount.bind_options or BindOptions()).propagation or "rprivate",
     )
 
 
-def _target(path: str) -> str:
-    target = posixpath.normpath(path)
-    if not target.startswith("/"):
-        raise InvalidParameter(
-            f"invalid mount config: invalid mount path: '{path}' mount path must be absolute"
-        )
-    if target == "/":
-        raise InvalidParameter("invalid specification: destination can't be '/'")
-    return target
+# When it is started.
+
+
+def check_sources(host: HostConfig) -> None:
+    """InvalidParameter for a source that was there, and is no more."""
+    for mount in host.mounts or ():
+        check_source(mount)
+
+
+def make_sources(host: HostConfig, points: Iterable[MountPoint]) -> None:
+    """Make the directories of the host that are mounted, where they may be missing. StartFailed."""
+    found = {clean_path(mount.target) for mount in host.mounts or () if must_exist(mount)}
+    for point in points:
+        if point.type == "bind" and point.destination not in found:
+            try:
+                Path(point.source).mkdir(parents=True, exist_ok=True)
+            except (FileExistsError, NotADirectoryError):
+                continue  # a file is mounted, or the OCI runtime tells why not
+            except (OSError, ValueError) as error:
+                raise _no_source(point.source, error) from error
+
+
+def _no_source(source: str, error: OSError | ValueError) -> StartFailed:
+    path, why = source, "invalid argument"
+    if isinstance(error, OSError):
+        path, why = str(error.filename), str(error.strerror).lower()
+    return StartFailed(
+        f"error while creating mount source path '{source}': mkdir {path}: {why}", _NOT_STARTED
+    )
 
 
 def runtime_mounts(host: HostConfig, points: Iterable[MountPoint]) -> list[Mount]:
     """The mounts as the OCI runtime takes them. InvalidParameter (options of a tmpfs)."""
+    asked = {clean_path(mount.target): mount for mount in host.mounts or ()}
     found = []
     for point in points:
+        mount = asked.get(point.destination)
+        alone = mount is not None and (mount.bind_options or BindOptions()).non_recursive
         propagation = point.propagation or "rprivate"
-        options = ("rbind", propagation, "rw" if point.rw else "ro")
+        options = ("bind" if alone else "rbind", propagation, "rw" if point.rw else "ro")
         found.append(Mount(point.destination, point.source, "bind", options))
     for path, text in (host.tmpfs or {}).items():
-        found.append(_tmpfs(_target(path), _tmpfs_options(text)))
+        found.append(_tmpfs(clean_path(path), _tmpfs_options(text)))
     for mount in host.mounts or ():
         if mount.type == "tmpfs":
-            asked = mount.tmpfs_options
+            of_it = mount.tmpfs_options
             options_of_it = []
-            if asked is not None and asked.size_bytes:
-                options_of_it.append(f"size={asked.size_bytes}")
-            if asked is not None and asked.mode:
-                options_of_it.append(f"mode={asked.mode:o}")
+            if of_it is not None and of_it.size_bytes:
+                options_of_it.append(f"size={of_it.size_bytes}")
+            if of_it is not None and of_it.mode:
+                options_of_it.append(f"mode={of_it.mode:o}")
             if mount.read_only:
                 options_of_it.append("ro")
-            found.append(_tmpfs(_target(mount.target), options_of_it))
+            found.append(_tmpfs(clean_path(mount.target), options_of_it))
     return found
 
 

@@ -12,6 +12,7 @@ from lamina.containers.health import check_health, has_check
 from lamina.containers.live import HealthState, Live
 from lamina.containers.log_options import LogOptions
 from lamina.containers.logs import LogWriter
+from lamina.containers.mounts import check_sources, make_sources
 from lamina.containers.removal import remove_ended
 from lamina.containers.restarting import (
     give_up_restarting,
@@ -70,6 +71,8 @@ async def start_container(containers: Containers, name: str) -> bool:
             return False
         if containers.closing:
             raise Unavailable("the engine is being closed")
+        host = settings_of(container).host_config
+        await asyncio.to_thread(check_sources, host)
         live.delay = 0.0
         await _start(containers, container, live, restarts=0)
     return True
@@ -118,6 +121,7 @@ async def _start(containers: Containers, container: Container, live: Live, **fac
 async def _sandbox(containers: Containers, container: Container, settings: Settings) -> Sandbox:
     mounted = await containers.mount(container)
     runtime = await containers.workshop.runtime()
+    await asyncio.to_thread(make_sources, settings.host_config, settings.mounts)
     try:
         spec = sandbox_spec(
             settings,

@@ -4,11 +4,10 @@ from typing import Any
 
 import pytest
 
-from lamina.containers.mounts import Volumes, mount_points, runtime_mounts
 from lamina.containers.sandboxing import sandbox_spec
 from lamina.containers.settings import Settings
 from lamina.errors import InvalidParameter
-from lamina.models import HostConfig, Mount, TmpfsOptions
+from lamina.models import HostConfig
 from lamina.oci.containerconfig import ContainerConfig
 from lamina.runtime.ocispec import Machine
 from lamina.runtime.spec import DEFAULT_CAPABILITIES, NetworkMode, SandboxSpec, Sharing
@@ -76,39 +75,3 @@ def test_security_options() -> None:
     for wrong in ("seccomp={", "seccomp=[]", "nothing=1"):
         with pytest.raises(InvalidParameter):
             spec(security_opt=(wrong,))
-
-
-def test_mounts(tmp_path: Path) -> None:
-    volumes = Volumes(tmp_path / "volumes", "process")
-    host = HostConfig(
-        binds=(f"{tmp_path}/made:/bound:ro,rslave",),
-        mounts=(
-            Mount(type="bind", source=str(tmp_path), target="/other/"),
-            Mount(type="volume", target="/volume"),
-            Mount(type="tmpfs", target="/t", tmpfs_options=TmpfsOptions(size_bytes=9, mode=0o700)),
-        ),
-        tmpfs={"/exec": "exec,size=1m"},
-    )
-    points, made = mount_points(host, ["/declared", "/bound", "/t"], volumes, others={})
-    assert [(p.type, p.destination, p.rw) for p in points] == [
-        ("bind", "/bound", False), ("bind", "/other", True), ("volume", "/volume", True),
-        ("volume", "/declared", True),
-    ]  # fmt: skip
-    assert len(made) == 2
-    assert (tmp_path / "made").is_dir()
-    found = {mount.target: mount for mount in runtime_mounts(host, points)}
-    assert found["/bound"].options == ("rbind", "rslave", "ro")
-    assert found["/exec"].options == ("nosuid", "nodev", "exec", "size=1m")
-    assert found["/t"].options == ("noexec", "nosuid", "nodev", "size=9", "mode=700")
-
-
-def test_volumes_that_nobody_uses_are_swept(tmp_path: Path) -> None:
-    volumes = Volumes(tmp_path / "volumes", "process")
-    used, new = volumes.make(), volumes.make()
-    left = Volumes(tmp_path / "volumes", "dead").make()
-    volumes.sweep(used={used}, living={"process"})
-    assert {path.name for path in volumes.root.iterdir()} == {used, new}
-    assert not volumes.data(left).exists()
-    volumes.sweep(used={used}, living=())
-    assert {path.name for path in volumes.root.iterdir()} == {used}
-    Volumes(tmp_path / "none", "process").sweep(used=(), living=())

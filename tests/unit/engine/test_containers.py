@@ -19,6 +19,7 @@ from lamina.errors import (
     ImageNotFound,
     InvalidFilter,
     InvalidParameter,
+    LaminaError,
     NotFound,
     NotImplementedHere,
     StartFailed,
@@ -392,7 +393,7 @@ async def test_binds_and_tmpfs(docker: Engine, tmp_path: Path) -> None:
     assert "/scratch tmpfs rw,nosuid,nodev,noexec" in mounts
     points = (await docker.container_inspect(id)).mounts
     assert [(point.destination, point.rw) for point in points] == [
-        ("/bound", True), ("/locked", False),
+        ("/bound", True), ("/locked", False), ("/other", True),
     ]  # fmt: skip
 
 
@@ -601,7 +602,10 @@ async def test_limits_can_be_changed(docker: Engine) -> None:
     await docker.container_update(id, HostConfig(memory=32 << 20, memory_swap=64 << 20))
     (stats,) = [stat async for stat in docker.container_stats(id, stream=False, one_shot=True)]
     assert stats.memory_stats.limit == 32 << 20
-    assert (await docker.container_inspect(id)).host_config.memory == 32 << 20
+    with pytest.raises(LaminaError, match=rf"^Cannot update container {id}: (?!time=)[^\\]+$"):
+        await docker.container_update(id, HostConfig(memory_swap=16 << 20))
+    host = (await docker.container_inspect(id)).host_config
+    assert (host.memory, host.memory_swap) == (32 << 20, 64 << 20)
 
 
 async def test_without_a_runtime_all_but_running_works(root: Path) -> None:
