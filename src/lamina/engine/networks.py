@@ -73,7 +73,9 @@ def find_network(networks: list[NetworkInspect], name: str, scope: str = "") -> 
             return network
     beginning = [network for network in known if name and network.id.startswith(name)]
     if len(beginning) > 1:
-        raise InvalidParameter(f"network {name} is ambiguous ({len(beginning)} matches found)")
+        raise InvalidParameter(
+            f"{len(beginning)} matches found based on ID prefix: network {name} is ambiguous"
+        )
     if not beginning:
         raise NotFound(f"network {name} not found")
     return beginning[0]

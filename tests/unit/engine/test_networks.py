@@ -61,5 +61,7 @@ def test_finding_one() -> None:
     for name, scope in (("", ""), ("x", ""), ("host", "swarm")):
         with pytest.raises(NotFound, match=f"network {name} not found"):
             find_network(NETWORKS, name, scope)
-    with pytest.raises(InvalidParameter, match=r"network .* is ambiguous \(2 matches found\)"):
+    with pytest.raises(
+        InvalidParameter, match=r"^2 matches found based on ID prefix: network \w+ is"
+    ):
         find_network([host, NETWORKS[2], host], host.id[:5])
