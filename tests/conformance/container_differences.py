@@ -38,7 +38,7 @@ def modern(ask: Ask, heard: Heard) -> Heard:
         # It unpacks in a process of its own, and says so.
         message = message.removeprefix("Error processing tar file(exit status 1): ")
     if "filters" in ask.target and message.startswith("strconv.Atoi"):
-        status, message = 400, "invalid filter 'exited=x'"
+        status, message = 400, f"invalid filter 'exited={message.split(chr(34))[1]}'"
     if "since=" in ask.target and message.startswith("strconv.ParseInt"):
         status, message = 400, 'failed to parse value as time or duration: "x"'
     if message.startswith("json: cannot unmarshal array"):

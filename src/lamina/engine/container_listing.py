@@ -6,6 +6,8 @@ from typing import Final
 from lamina.containers.describing import summarize
 from lamina.containers.live import HealthState
 from lamina.containers.stored import settings_of, state_of
+from lamina.dockerfile.gostrings import parse_int
+from lamina.dockerfile.source import DockerfileError
 from lamina.engine.filters import FilterSet, prunable
 from lamina.errors import ImageNotFound, InvalidFilter, InvalidParameter
 from lamina.image_api import Filters
@@ -17,6 +19,7 @@ from lamina.records.lookup import find_image
 
 __all__ = ["containers_to_prune", "list_containers"]
 
+# `isolation` means something on Windows only: here it lets all through, as in dockerd.
 _ACCEPTED: Final = (
     "ancestor", "before", "exited", "expose", "health", "id", "is-task", "isolation", "label",
     "name", "network", "publish", "since", "status", "volume",
@@ -106,7 +109,6 @@ class _Wanted:
             and ("expose" not in filters or any(_port(p) in exposed for p in filters["expose"]))
             and "publish" not in filters
             and ("health" not in filters or self._health_of(container) in filters["health"])
-            and ("isolation" not in filters or "default" in filters["isolation"])
         )
 
     def _health_of(self, container: Container) -> str:
@@ -135,8 +137,8 @@ class _Wanted:
 
 def _number(name: str, text: str) -> int:
     try:
-        return int(text)
-    except ValueError:
+        return parse_int(text, bits=64)
+    except DockerfileError:
         raise InvalidFilter(f"invalid filter '{name}={text}'", name=name) from None
 
 

@@ -47,14 +47,14 @@ class Deletion:
         image = find_image(self._catalogue, name)
         items: list[ImageDeleteResponseItem] = []
         if not is_id_of(image.id, name):
-            if not force and is_single_reference(self._names(image)):
+            if not force and _is_single_reference(self._names(image)):
                 self._check_use(image, name)
             self._untag_named(image, Reference.parse(name).with_default_tag(), items)
             if self._names(image):
                 return items
             self._delete(image, items, force=force, prune=not noprune, quiet=True)
             return items
-        if is_single_reference(self._names(image)):
+        if _is_single_reference(self._names(image)):
             self._check(image, references=False, stopped=not force)
             self._untag_all(image, items)
         self._delete(image, items, force=force, prune=not noprune, quiet=False)
@@ -244,7 +244,7 @@ class Deletion:
         return sum(sizes.get(item.deleted, 0) for item in items)
 
 
-def is_single_reference(names: list[Reference]) -> bool:
+def _is_single_reference(names: list[Reference]) -> bool:
     """Whether all names lie in one repository and at most one of them is a tag."""
     tags = [name for name in names if name.digest is None]
     repositories = {name.name for name in names}

@@ -17,7 +17,7 @@ from lamina.oci.history import layers_of_history
 from lamina.oci.timestamp import ZERO_UNIX, as_go_prints, format_unix, parse_unix
 from lamina.records.catalogue import Catalogue, Image
 
-GRAPH_DRIVER = "lamina"
+_GRAPH_DRIVER: Final = "lamina"
 """The name in place of a graph driver's: layers are kept as they came, not unpacked."""
 _LINUX: Final = "linux"
 """The system of an image that does not tell for which it is."""
@@ -45,7 +45,7 @@ def inspect_image(catalogue: Catalogue, image: Image, config: ImageConfig) -> Im
         os_version=config.os_version or msgspec.UNSET,
         size=image.size,
         virtual_size=image.size,
-        graph_driver=GraphDriverData(name=GRAPH_DRIVER),
+        graph_driver=GraphDriverData(name=_GRAPH_DRIVER),
         root_fs=RootFS(layers=[str(diff_id) for diff_id in image.diff_ids]),
         metadata=ImageMetadata(last_tag_time=format_unix(image.last_tagged)),
     )

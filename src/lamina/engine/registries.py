@@ -1,5 +1,7 @@
 """What is asked of registries without moving an image: search, login, distribution."""
 
+from lamina.dockerfile.gostrings import parse_int
+from lamina.dockerfile.source import DockerfileError
 from lamina.engine.creating import headers_of, parse_auth
 from lamina.engine.filters import FilterSet
 from lamina.errors import InvalidFilter, LaminaError
@@ -74,8 +76,8 @@ def _stars(filters: FilterSet) -> int:
     most = 0
     for text in filters["stars"]:
         try:
-            most = max(most, int(text))
-        except ValueError:
+            most = max(most, parse_int(text, bits=64))
+        except DockerfileError:
             raise InvalidFilter(f"invalid filter 'stars=[{text}]'", name="stars") from None
     return most
 

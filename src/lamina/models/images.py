@@ -95,6 +95,6 @@ class ImagePruneResponse(Model, kw_only=True):
 
 
 class IdResponse(Model, kw_only=True):
-    """``POST /commit``."""
+    """The ID of what was made: an image (``POST /commit``), or an exec."""
 
     id: str
