@@ -34,6 +34,7 @@ from typing import TYPE_CHECKING, Protocol
 from aiohttp.base_protocol import BaseProtocol
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.http_parser import HttpRequestParser
+from aiohttp.streams import EMPTY_PAYLOAD
 
 from lamina.api.exchange import Exchange
 from lamina.api.heads import Heads
@@ -110,6 +111,7 @@ class Connection(BaseProtocol):
         "_host",
         "_idle_since",
         "_is_quick",
+        "_last_body",
         "_raw",
         "_requests",
         "_task",
@@ -134,6 +136,7 @@ class Connection(BaseProtocol):
         self._requests: deque[tuple[RawRequestMessage, StreamReader]] = deque()
         self._task: asyncio.Task[None] | None = None
         self._exchange: Exchange | None = None
+        self._last_body: StreamReader = EMPTY_PAYLOAD
         self._closing = False
         self._half_closed: asyncio.TimerHandle | None = None
         self._raw: RawConnection | None = None
@@ -180,15 +183,16 @@ class Connection(BaseProtocol):
         if messages:
             self._head_bytes = 0
             self._requests.extend(messages)
+            self._last_body = messages[-1][1]
             if self._task is None:
                 self._head_since = 0.0
                 self._is_quick = perf_counter() - self._idle_since < _QUICK
                 self._task = self._loop.create_task(self._serve())
             elif len(self._requests) > _MAX_WAITING and not self._buffer_paused:
                 self._pause_reading_for_buffer()
-        elif self._task is None:
+        elif self._task is None or self._last_body.is_eof():
             self._head_bytes += len(data)
-            if not self._head_since:
+            if self._task is None and not self._head_since:
                 self._head_since = self._loop.time()
             if self._head_bytes > MAX_HEAD:
                 self._refuse("the head of the request is too large", status=431)

@@ -94,6 +94,19 @@ async def test_headers_without_end(served: Served) -> None:
         assert await wire.at_end()
 
 
+async def test_headers_without_end_behind_a_request(served: Served) -> None:
+    async with connect(served.path) as wire:
+        await wire.request("GET", "/events")
+        await wire.head()
+        await wire.send(b"GET /_ping HTTP/1.1\r\nHost: d\r\n")
+        (connection,) = served.server.connections
+        for number in range(MAX_HEAD >> 16):
+            await wire.send(b"X-%d: %b\r\n" % (number, b"y" * (1 << 16)))
+        await eventually(lambda: connection.closing)
+        await served.engine.happen("tag", "x")
+        assert b'"Action":"tag"' in await wire.chunk()
+
+
 async def test_what_is_not_http(served: Served) -> None:
     for nonsense in (b"\x16\x03\x01\x02\x00\x01\x00\r\n\r\n", b"GET /_ping HTTP/1.1\r\n\r\n"):
         async with connect(served.path) as wire:
