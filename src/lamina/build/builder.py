@@ -89,7 +89,9 @@ async def _context(
     parts: BuildParts, request: BuildRequest, body: ByteSource | None, report: Report
 ) -> AsyncIterator[RemoteContext]:
     if request.remote:
-        async with remote_context(request.remote, parts.directory, report=report) as found:
+        transport = parts.remotes.transport
+        coming = remote_context(transport, request.remote, parts.directory, report=report)
+        async with coming as found:
             yield found
         return
     async with spooled(io.BytesIO() if body is None else body, parts.directory) as context:

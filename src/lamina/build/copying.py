@@ -36,6 +36,7 @@ from lamina.layers.tarheader import EntryType
 from lamina.layers.view import FileView, Found
 from lamina.progress import Report, StreamText
 from lamina.records.catalogue import Layer
+from lamina.registry.transport import Transport
 from lamina.transfer.incoming import Incoming
 
 _LONGEST_USERS: Final = 8 << 20
@@ -66,10 +67,14 @@ class CopyStep:
 
 
 class Copier:
-    """Makes the layers of one build's COPY, ADD and WORKDIR; `scratch` is for temporary files."""
+    """Makes the layers of one build's COPY, ADD and WORKDIR.
 
-    def __init__(self, coming: Incoming, scratch: Path) -> None:
+    `scratch` is for temporary files, `transport` the way to what ADD names by URL.
+    """
+
+    def __init__(self, coming: Incoming, scratch: Path, transport: Transport) -> None:
         self._coming = coming
+        self._transport = transport
         self._scratch = scratch
 
     async def find(
@@ -139,9 +144,11 @@ class Copier:
         source = GitSource.parse(url)
         if source is not None:
             keep = bool(instruction.keep_git_dir)
-            tree = repository(source, self._scratch, checksum=checksum, keep_git=keep)
+            tree = repository(
+                self._transport, source, self._scratch, checksum=checksum, keep_git=keep
+            )
             return whole(ContextFiles(await stack.enter_async_context(tree)))
-        coming = remote_file(url, self._scratch, checksum=checksum, report=report)
+        coming = remote_file(self._transport, url, self._scratch, checksum=checksum, report=report)
         try:
             fetched = await stack.enter_async_context(coming)
         except (DigestMismatch, InvalidDigest):

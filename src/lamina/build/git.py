@@ -21,6 +21,7 @@ from lamina.build.scratch import scratch_directory
 from lamina.content.threads import run_to_end
 from lamina.errors import InvalidParameter, LaminaError, Unavailable
 from lamina.layers.diff import DiffOptions, upper_tar
+from lamina.registry.proxies import Proxies
 
 _HTTP: Final = re.compile(r"https?://.*\.git/?(?:[#?].*)?")
 _OTHER: Final = re.compile(r"(?:git://|ssh://|git@[\w.-]+:)\S+")
@@ -33,6 +34,9 @@ _SETTINGS: Final = (
     *("-c", "http.lowSpeedLimit=1"),
     *("-c", "http.lowSpeedTime=120"),
 )
+_EVERY_BRANCH: Final = "+refs/heads/*:refs/remotes/origin/*"
+_PLAIN_FILES: Final = "does not support shallow"
+"""git of a web server that knows nothing of git, and has the files of a repository."""
 _LONGEST: Final = 3600
 """Seconds that one command of git may take."""
 
@@ -100,51 +104,66 @@ class Checkout:
 
 @asynccontextmanager
 async def checked_out(
-    source: GitSource, parent: Path, *, keep_git: bool = False
+    source: GitSource, parent: Path, proxies: Proxies, *, keep_git: bool = False
 ) -> AsyncIterator[Checkout]:
     """The files of a repository, in a temporary directory below `parent`.
 
     Raises LaminaError in git's words, Unavailable where there is no git.
     """
     async with scratch_directory(parent) as root:
-        await _git(root, "init", "--quiet")
-        await _git(root, "remote", "add", "origin", source.url)
-        await _fetch(root, source.ref or "HEAD")
-        await _git(root, "checkout", "--quiet", "--detach", "FETCH_HEAD")
+        git = _Git(root, proxies)
+        await git.run("init", "--quiet")
+        await git.run("remote", "add", "origin", source.url)
+        fetched = await git.fetch(source.ref or "HEAD")
+        await git.run("checkout", "--quiet", "--detach", fetched)
         with contextlib.suppress(FileNotFoundError):
             if (root / ".gitmodules").lstat():
-                await _git(
-                    root, "submodule", "update", "--init", "--recursive", "--depth=1", "--quiet"
+                await git.run(
+                    "submodule", "update", "--init", "--recursive", "--depth=1", "--quiet"
                 )
-        commit = (await _git(root, "rev-parse", "HEAD")).strip()
+        commit = (await git.run("rev-parse", "HEAD")).strip()
         if not keep_git:
             await run_to_end(lambda: _without_git(root))
         yield Checkout(root, source.directory.strip("/"), commit)
 
 
-async def _fetch(root: Path, ref: str) -> None:
-    """Fetch one commit; all of them where the server does not give single ones."""
-    try:
-        await _git(root, "fetch", "--quiet", "--depth=1", "origin", ref)
-    except LaminaError:
-        if not _COMMIT.fullmatch(ref):
-            raise
-        await _git(root, "fetch", "--quiet", "--tags", "origin", "+refs/heads/*:refs/heads/*")
-        await _git(root, "fetch", "--quiet", ".", ref)
+@dataclass(frozen=True, slots=True)
+class _Git:
+    """git in a directory, which reaches servers through `proxies`."""
+
+    root: Path
+    proxies: Proxies
+
+    async def fetch(self, ref: str) -> str:
+        """Fetch one commit, or more where the server gives no single ones; returns its name."""
+        try:
+            await self.run("fetch", "--quiet", "--depth=1", "origin", ref)
+        except LaminaError as error:
+            if _COMMIT.fullmatch(ref):
+                await self.run("fetch", "--quiet", "--tags", "origin", _EVERY_BRANCH)
+                return ref
+            if _PLAIN_FILES not in str(error):
+                raise
+            await self.run("fetch", "--quiet", "origin", ref)
+        return "FETCH_HEAD"
+
+    async def run(self, *arguments: str) -> str:
+        """What a command prints. Raises LaminaError in git's words, Unavailable without git."""
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *("git", "-C", str(self.root), *_SETTINGS, *arguments),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+                env=_QUIET | self.proxies.environment(),
+                start_new_session=True,
+            )
+        except FileNotFoundError as error:
+            raise Unavailable("git is needed for this, and is not installed") from error
+        return await _output(process)
 
 
-async def _git(root: Path, *arguments: str) -> str:
-    try:
-        process = await asyncio.create_subprocess_exec(
-            *("git", "-C", str(root), *_SETTINGS, *arguments),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            env=_QUIET,
-            start_new_session=True,
-        )
-    except FileNotFoundError as error:
-        raise Unavailable("git is needed for this, and is not installed") from error
+async def _output(process: asyncio.subprocess.Process) -> str:
     try:
         async with asyncio.timeout(_LONGEST):
             output, errors = await process.communicate()

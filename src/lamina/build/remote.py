@@ -19,6 +19,7 @@ from lamina.errors import DigestMismatch, InvalidParameter, LaminaError
 from lamina.layers.tarwriter import END, header_bytes, padding
 from lamina.oci.digest import Digest
 from lamina.progress import Report
+from lamina.registry.transport import Transport
 from lamina.streams import CHUNK_SIZE
 from lamina.transfer.download import download
 
@@ -43,7 +44,7 @@ class RemoteContext:
 
 @asynccontextmanager
 async def remote_context(
-    remote: str, directory: Path, *, report: Report
+    transport: Transport, remote: str, directory: Path, *, report: Report
 ) -> AsyncIterator[RemoteContext]:
     """The context behind a URL: of a git repository, an archive, or a Dockerfile.
 
@@ -52,7 +53,7 @@ async def remote_context(
     source = GitSource.parse(remote)
     if source is not None:
         async with (
-            checked_out(source, directory) as checkout,
+            checked_out(source, directory, transport.proxies) as checkout,
             spooled(_threaded(checkout.tar()), directory) as context,
         ):
             yield RemoteContext(context)
@@ -60,7 +61,7 @@ async def remote_context(
     if not remote.startswith(URL_SCHEMES):
         raise LaminaError(f"remoteURL ({remote}) could not be recognized as URL")
     async with unnamed_file(directory) as file:
-        await _fetch(remote, file, report, action=remote, subject="Downloading context")
+        await _fetch(transport, remote, file, report, action=remote, subject="Downloading context")
         is_dockerfile = not await run_to_end(lambda: is_archive(_read_at(file, 0, CHUNK_SIZE)))
         tar = _read_all(file)
         if is_dockerfile:
@@ -82,12 +83,12 @@ class RemoteFile:
 
 @asynccontextmanager
 async def remote_file(
-    url: str, directory: Path, *, checksum: str, report: Report
+    transport: Transport, url: str, directory: Path, *, checksum: str, report: Report
 ) -> AsyncIterator[RemoteFile]:
     """The file behind a URL of ADD. Raises InvalidParameter, DigestMismatch, LaminaError."""
     expected = Digest.parse(checksum) if checksum else None
     async with unnamed_file(directory) as file:
-        headers = await _fetch(url, file, report, action="Downloading")
+        headers = await _fetch(transport, url, file, report, action="Downloading")
         if expected is not None:
             await run_to_end(lambda: _verify(file, expected))
         found = _name(url, headers)
@@ -99,10 +100,15 @@ async def remote_file(
 
 @asynccontextmanager
 async def repository(
-    source: GitSource, directory: Path, *, checksum: str, keep_git: bool
+    transport: Transport,
+    source: GitSource,
+    directory: Path,
+    *,
+    checksum: str,
+    keep_git: bool,
 ) -> AsyncIterator[BuildContext]:
     """The files of a repository of ADD. Raises LaminaError."""
-    async with checked_out(source, directory, keep_git=keep_git) as checkout:
+    async with checked_out(source, directory, transport.proxies, keep_git=keep_git) as checkout:
         _check_commit(checkout, checksum)
         async with spooled(_threaded(checkout.tar()), directory) as context:
             yield context
@@ -115,10 +121,24 @@ def _check_commit(checkout: Checkout, checksum: str) -> None:
 
 
 async def _fetch(
-    url: str, file: BinaryIO, report: Report, *, action: str, subject: str = ""
+    transport: Transport,
+    url: str,
+    file: BinaryIO,
+    report: Report,
+    *,
+    action: str,
+    subject: str = "",
 ) -> dict[str, str]:
     headers: dict[str, str] = {}
-    chunks = download(url, report, action=action, subject=subject, headers=headers, announce=False)
+    chunks = download(
+        transport,
+        url,
+        report,
+        action=action,
+        subject=subject,
+        headers=headers,
+        announce=False,
+    )
     async with aclosing(chunks):
         async for chunk in chunks:
             await run_to_end(lambda data=chunk: file.write(data))  # type: ignore[misc]

@@ -56,7 +56,9 @@ class Stages:
         self._sources: list[BuiltImage] = []
         self._kept = StepContainers(work.parts.containers, work.ledger, work.request)
         self._runner = _runner(work, self._kept)
-        self._copier = Copier(work.ledger.coming, work.parts.directory)
+        self._copier = Copier(
+            work.ledger.coming, work.parts.directory, work.parts.remotes.transport
+        )
         self.made: list[BuiltImage] = []
         self.bases: dict[int, BuiltImage | None] = {}
 

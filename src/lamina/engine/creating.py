@@ -67,6 +67,7 @@ def pull_image(
 
 def import_tarball(
     resources: Resources,
+    remotes: Remotes,
     *,
     source: str,
     repo: str,
@@ -86,6 +87,6 @@ def import_tarball(
             changes=changes,
             platform=Platform.parse(platform) if platform else resources.platform,
         )
-        return await import_image(resources, wanted, body, report=report)
+        return await import_image(resources, remotes, wanted, body, report=report)
 
     return Operation(work)

@@ -209,6 +209,7 @@ class ImageOperations:
             )
         return import_tarball(
             self._resources,
+            self._remotes,
             source=from_src,
             repo=repo,
             tag=tag,

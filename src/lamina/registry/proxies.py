@@ -32,6 +32,13 @@ class Proxies:
             return None
         return _parsed(proxy)
 
+    def environment(self) -> dict[str, str]:
+        """The same for other programs, by the names that curl knows."""
+        if not (self.http or self.https):
+            return {}
+        exceptions = ",".join(filter(None, [self.exceptions, "localhost", "127.0.0.1", "::1"]))
+        return {"http_proxy": self.http, "https_proxy": self.https, "no_proxy": exceptions}
+
     def _is_exception(self, host: str, port: int | None) -> bool:
         address = _address(host)
         if address is not None and address.is_loopback:

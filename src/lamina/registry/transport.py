@@ -95,6 +95,11 @@ class Answer:
         return self._response.status
 
     @property
+    def reason(self) -> str:
+        """What the server calls that status."""
+        return self._response.reason or ""
+
+    @property
     def headers(self) -> CIMultiDictProxy[str]:
         """The headers."""
         return self._response.headers
@@ -160,7 +165,7 @@ class Transport:
         connections_per_host: int = 16,
     ) -> None:
         self._user_agent = user_agent
-        self._proxies = proxies
+        self.proxies = proxies
         self._timeouts = timeouts
         self._logger = logger
         self._connections_per_host = connections_per_host
@@ -229,7 +234,7 @@ class Transport:
                     data=None if sending is None else sending.chunks(watchdog),
                     allow_redirects=False,
                     ssl=await self._context(request.tls) if url.scheme == "https" else True,
-                    proxy=self._proxies.proxy_for(url),
+                    proxy=self.proxies.proxy_for(url),
                     timeout=aiohttp.ClientTimeout(
                         total=None,
                         sock_connect=self._timeouts.connect,

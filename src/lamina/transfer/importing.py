@@ -23,6 +23,7 @@ from lamina.transfer.download import download
 from lamina.transfer.images import image_record
 from lamina.transfer.incoming import Incoming
 from lamina.transfer.layer_intake import LayerIntake, StoredLayer
+from lamina.transfer.remotes import Remotes
 from lamina.transfer.resources import Resources
 
 FROM_BODY: Final = "-"
@@ -61,7 +62,12 @@ class Import:
 
 
 async def import_image(
-    resources: Resources, wanted: Import, body: ByteSource | None, *, report: Report
+    resources: Resources,
+    remotes: Remotes,
+    wanted: Import,
+    body: ByteSource | None,
+    *,
+    report: Report,
 ) -> str:
     """Store the tarball as a layer and record an image of it; returns the image's ID.
 
@@ -70,7 +76,7 @@ async def import_image(
     if wanted.source == FROM_BODY:
         chunks = chunks_of(body or io.BytesIO())
     else:
-        chunks = download(wanted.source, report, action="Importing")
+        chunks = download(remotes.transport, wanted.source, report, action="Importing")
     async with resources.incoming() as coming, contextlib.aclosing(chunks):
         layer = await _store_layer(coming, chunks)
         now = resources.now()

@@ -9,6 +9,7 @@ from lamina.layers.compression import Compression
 from lamina.oci.digest import Digest
 from lamina.records.catalogue import Layer, LayerBlob
 from lamina.registry.client import RegistryClient
+from lamina.registry.transport import Transport
 from lamina.transfer.shared import SharedWork
 
 DOWNLOADS: Final = 3
@@ -27,6 +28,11 @@ class Remotes:
     hashing: Executor
     compression: Compression
     """What layers are compressed with that are here uncompressed: gzip, or zstd."""
+
+    @property
+    def transport(self) -> Transport:
+        """The way to whatever is named by a URL."""
+        return self.registries.tools.transport
 
     @classmethod
     def make(

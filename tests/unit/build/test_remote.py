@@ -10,9 +10,12 @@ import pytest
 from lamina.build.git import GitSource
 from lamina.engine import Engine
 from lamina.errors import DigestMismatch, InvalidParameter, LaminaError, NotFound
+from lamina.registry.client import RegistryConfig
+from lamina.registry.proxies import Proxies
 from tests.real.images import gzipped, tar_of, write_tree
 from tests.real.web import git, git_daemon, web_server
 from tests.unit.build.builds import build, layers
+from tests.unit.build.conftest import load_busybox
 
 DOCKERFILE = b"FROM busybox\nCOPY a /\n"
 MODIFIED = 1_600_000_000
@@ -120,6 +123,31 @@ async def test_add_of_a_url(engine: Engine, web: tuple[Path, str]) -> None:
     assert set(third) == {"u", "u/in"}
     with pytest.raises(DigestMismatch):
         await build(engine, f"FROM busybox\nADD --checksum=sha256:{'0' * 64} {url}/f.tar /e")
+
+
+async def test_everything_comes_through_a_proxy(web: tuple[Path, str], tmp_path: Path) -> None:
+    directory, url = web
+    # What a proxy is asked for is the whole URL; a server of files takes that for a path.
+    there = directory / "http:" / "files.example"
+    write_tree({"f": b"1", "c.tar": tar_of({"Dockerfile": DOCKERFILE, "a": b"123"})}, there)
+    work = write_tree({"Dockerfile": DOCKERFILE, "a": b"22"}, tmp_path / "work")
+    git(work, "init", "--quiet")
+    git(work, "add", ".")
+    git(work, "commit", "--quiet", "-m", "one")
+    git(work, "update-server-info")
+    commit = git(work, "rev-parse", "HEAD")
+    (work / ".git").rename(there / "repo.git")
+    config = RegistryConfig(proxies=Proxies(http=url))
+    async with Engine.open(tmp_path / "proxied", registries=config) as engine:
+        await load_busybox(engine)
+        await engine.image_create(from_src="files.example/c.tar", repo="imported")
+        image = await build(engine, "FROM busybox\nADD http://files.example/f /\n")
+        assert set((await layers(engine, image))[-1]) == {"f"}
+        image = await engine.image_build(remote="http://files.example/c.tar")
+        assert await size_of_a(engine, image) == 3
+        for fragment in ("", f"#{commit}"):
+            image = await engine.image_build(remote=f"http://files.example/repo.git{fragment}")
+            assert await size_of_a(engine, image) == 2
 
 
 async def test_names_of_what_comes_by_url(engine: Engine, web: tuple[Path, str]) -> None:
