@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import AsyncIterable, AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -82,16 +82,17 @@ async def _deliver(chunks: AsyncIterable[bytes], path: Path | None, report: Repo
 
 async def _unpack(chunks: AsyncIterable[bytes], path: Path) -> None:
     ownership = Ownership.SET if os.geteuid() == 0 else Ownership.RECORDED
-    root = await run_to_end(partial(_open_directory, path))
-    try:
+    with ExitStack() as stack:
+        # The thread puts it there: whoever is cancelled meanwhile never sees the result.
+        root = await run_to_end(partial(_open_directory, path, stack))
         with LayerApplier(root, ApplyOptions(ownership=ownership, whiteouts=False)) as applier:
             async for chunk in chunks:
                 await run_to_end(partial(applier.feed, chunk))
             await run_to_end(applier.finish)
-    finally:
-        os.close(root)
 
 
-def _open_directory(path: Path) -> int:
+def _open_directory(path: Path, stack: ExitStack) -> int:
     path.mkdir(parents=True, exist_ok=True)
-    return os.open(path, _DIRECTORY)
+    directory = os.open(path, _DIRECTORY)
+    stack.callback(os.close, directory)
+    return directory

@@ -1,5 +1,6 @@
 """What outputs write: archives with names in them, files, and what there is after an error."""
 
+import asyncio
 import contextlib
 import io
 import json
@@ -16,6 +17,7 @@ from lamina.progress import BuildArchive, Operation, StreamText
 from tests.real.images import file, symlink
 from tests.real.tools import skopeo_copy
 from tests.unit.build.builds import begin, build
+from tests.unit.engine.root_files import open_files
 
 
 async def archive_of(operation: Operation[Any]) -> bytes:
@@ -132,3 +134,19 @@ async def test_an_image_that_is_here(engine: Engine, tmp_path: Path) -> None:
     assert names_in(await archive_of(exported))[0] == ["x:1"]
     with pytest.raises(InvalidParameter, match="image_tag"):
         await engine.image_export("here", outputs=[parse_output("type=image,name=x")])
+
+
+async def test_no_directory_stays_open_if_it_is_cancelled(engine: Engine, tmp_path: Path) -> None:
+    await build(engine, "FROM scratch\nCOPY a /a", {"a": "A"}, t=["here"])
+    out = tmp_path / "out"
+
+    async def export() -> None:
+        await engine.image_export("here", outputs=[parse_output(str(out))])
+
+    exporting = asyncio.create_task(export())
+    while not out.exists():  # noqa: ASYNC110 - nobody else could tell
+        await asyncio.sleep(0)
+    exporting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await exporting
+    assert str(out) not in open_files()
