@@ -6,8 +6,8 @@ goes away: a container is never left between two states.
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any, TypeVar
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from typing import Any, Final, TypeVar
 
 from lamina.container_api import Attachment, ContainerArchive, Output
 from lamina.containers.archive import archive_of, export_container, put_archive
@@ -76,6 +76,9 @@ from lamina.streams import ByteSource, ByteStream
 
 T = TypeVar("T")
 
+_SETTLING_INTERVAL: Final = 1.0
+"""Seconds until somebody who waits notices that another process was killed."""
+
 
 class ContainerOperations:
     """Operations on containers; see `ContainerApi` for what each does."""
@@ -98,6 +101,24 @@ class ContainerOperations:
                 living = self._containers.records.living()
                 if self._containers.others_processes() - living:
                     await self._finish(recover_containers(self._containers))
+
+    @asynccontextmanager
+    async def _settling_on(self) -> AsyncIterator[None]:
+        """Do so again and again: whoever waits for a container may outlive who runs it."""
+
+        async def go_on() -> None:
+            while True:
+                await asyncio.sleep(_SETTLING_INTERVAL)
+                try:
+                    await self._settle()
+                except (LaminaError, OSError) as error:
+                    self._containers.parts.logger.warning("containers of others: %s", error)
+
+        going_on = asyncio.create_task(go_on())
+        try:
+            yield
+        finally:
+            going_on.cancel()
 
     @asynccontextmanager
     async def _settled(self, context: AbstractAsyncContextManager[T]) -> AsyncIterator[T]:
@@ -330,7 +351,8 @@ class ContainerOperations:
     ) -> ContainerWaitResponse:
         """Wait until something has become of it."""
         await self._settle()
-        return await wait_for(self._containers, id, condition, begun)
+        async with self._settling_on():
+            return await wait_for(self._containers, id, condition, begun)
 
     # Its streams.
 
@@ -362,9 +384,10 @@ class ContainerOperations:
             tail=_lines(tail),
         )
         frames = container_output(self._containers, container, query, follow=follow)
-        yield AttachedStreams(
-            tty=settings_of(container).config.tty, subscription=None, earlier=frames
-        )
+        async with self._settling_on() if follow else nullcontext():
+            yield AttachedStreams(
+                tty=settings_of(container).config.tty, subscription=None, earlier=frames
+            )
 
     def container_attach(
         self,

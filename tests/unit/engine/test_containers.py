@@ -656,6 +656,23 @@ async def test_what_a_process_ran_that_was_killed_meanwhile(docker: Engine, root
     assert await docker.container_start(id)
 
 
+async def test_who_waits_for_a_container_of_a_process_that_is_killed(
+    docker: Engine, root: Path
+) -> None:
+    other = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", _RUN_AND_WAIT, str(root), IMAGE, stdout=asyncio.subprocess.PIPE
+    )
+    assert other.stdout is not None
+    id = (await other.stdout.readline()).decode().strip()
+    waiting = asyncio.create_task(docker.container_wait(id))
+    following = asyncio.create_task(logs(docker, id, follow=True))
+    other.kill()
+    await other.wait()
+    async with asyncio.timeout(30):
+        assert (await waiting).status_code == 137
+        assert await following == []
+
+
 @pytest.mark.parametrize("verb", ["stop", "restart", "kill", "cp"])
 async def test_what_is_done_to_the_container_of_a_killed_process(
     docker: Engine, root: Path, verb: str
