@@ -1,4 +1,4 @@
-"""`container_list` and `container_prune`: which containers are meant."""
+"""`container_list`: which containers are shown."""
 
 from collections.abc import Callable, Iterable
 from typing import Final
@@ -8,7 +8,7 @@ from lamina.containers.live import HealthState
 from lamina.containers.stored import settings_of, state_of
 from lamina.dockerfile.gostrings import parse_int
 from lamina.dockerfile.source import DockerfileError
-from lamina.engine.filters import FilterSet, prunable
+from lamina.engine.filters import FilterSet
 from lamina.errors import ImageNotFound, InvalidFilter, InvalidParameter
 from lamina.image_api import Filters
 from lamina.models import ContainerSummary
@@ -17,7 +17,7 @@ from lamina.records.catalogue import Catalogue
 from lamina.records.containers import Container, find_container
 from lamina.records.lookup import find_image
 
-__all__ = ["containers_to_prune", "list_containers"]
+__all__ = ["list_containers"]
 
 # `isolation` means something on Windows only: here it lets all through, as in dockerd.
 _ACCEPTED: Final = (
@@ -26,7 +26,6 @@ _ACCEPTED: Final = (
 )  # fmt: skip
 _STATUSES: Final = ("created", "dead", "exited", "paused", "removing", "restarting", "running")
 _HEALTH: Final = ("healthy", "none", "starting", "unhealthy")
-_PRUNE_FILTERS: Final = ("label", "label!", "until")
 
 
 def list_containers(
@@ -144,13 +143,3 @@ def _number(name: str, text: str) -> int:
 
 def _port(text: str) -> str:
     return text if "/" in text else f"{text}/tcp"
-
-
-def containers_to_prune(catalogue: Catalogue, filters: Filters | None, now: int) -> list[Container]:
-    """The containers that a prune removes. Raises InvalidFilter, InvalidParameter."""
-    wanted = prunable(FilterSet.check(filters, _PRUNE_FILTERS), now)
-    return [
-        each
-        for each in catalogue.containers.values()
-        if not each.is_running and wanted(each.created, each.labels)
-    ]

@@ -4,10 +4,9 @@ What changes a container's state goes on when its caller is cancelled, as in a d
 goes away: a container is never left between two states.
 """
 
-import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 from lamina.container_api import Attachment, ContainerArchive, Output
 from lamina.containers.archive import archive_of, export_container, put_archive
@@ -22,7 +21,7 @@ from lamina.containers.locating import path_stat
 from lamina.containers.logs import LogQuery
 from lamina.containers.measuring import container_stats
 from lamina.containers.processes import container_processes
-from lamina.containers.recovery import close_containers, recover_containers, start_wanted
+from lamina.containers.recovery import close_containers, start_wanted
 from lamina.containers.removal import remove_container
 from lamina.containers.running import (
     kill_container,
@@ -36,7 +35,8 @@ from lamina.containers.stored import settings_of
 from lamina.containers.waiting import wait_for
 from lamina.dockerfile.gostrings import parse_int
 from lamina.dockerfile.source import DockerfileError
-from lamina.engine.container_listing import containers_to_prune, list_containers
+from lamina.engine.container_listing import list_containers
+from lamina.engine.container_pruning import prune_containers
 from lamina.engine.filters import parse_time
 from lamina.engine.networks import (
     filter_networks,
@@ -45,8 +45,9 @@ from lamina.engine.networks import (
     with_containers,
 )
 from lamina.engine.pruning import Prunes
+from lamina.engine.settling import Settling
 from lamina.engine.volumes import find_volume, list_volumes
-from lamina.errors import Conflict, InvalidParameter, LaminaError, NotFound
+from lamina.errors import Conflict, InvalidParameter
 from lamina.image_api import Filters
 from lamina.models import (
     ContainerChange,
@@ -71,13 +72,9 @@ from lamina.models import (
 from lamina.oci.containerconfig import ContainerConfig
 from lamina.oci.platform import Platform
 from lamina.oci.timestamp import format_unix
-from lamina.records.changes import AddEvent
 from lamina.streams import ByteSource, ByteStream
 
 T = TypeVar("T")
-
-_SETTLING_INTERVAL: Final = 1.0
-"""Seconds until somebody who waits notices that another process was killed."""
 
 
 class ContainerOperations:
@@ -87,45 +84,11 @@ class ContainerOperations:
         self._containers = containers
         self._execs = Execs(containers)
         self._container_prunes = Prunes(containers.records)
-        self._settling = asyncio.Lock()
+        self._settling = Settling(containers)
         self._opened = format_unix(containers.now())
 
     def _finish(self, work: Coroutine[Any, Any, T]) -> Coroutine[Any, Any, T]:
         return self._containers.records.finish(work)
-
-    async def _settle(self) -> None:
-        """Bring the containers to rest that a process ran which was killed since."""
-        if self._containers.others_processes():
-            # Who comes while another is at it waits: what it would see is not true any more.
-            async with self._settling:
-                living = self._containers.records.living()
-                if self._containers.others_processes() - living:
-                    await self._finish(recover_containers(self._containers))
-
-    @asynccontextmanager
-    async def _settling_on(self) -> AsyncIterator[None]:
-        """Do so again and again: whoever waits for a container may outlive who runs it."""
-
-        async def go_on() -> None:
-            while True:
-                await asyncio.sleep(_SETTLING_INTERVAL)
-                try:
-                    await self._settle()
-                except (LaminaError, OSError) as error:
-                    self._containers.parts.logger.warning("containers of others: %s", error)
-
-        going_on = asyncio.create_task(go_on())
-        try:
-            yield
-        finally:
-            going_on.cancel()
-
-    @asynccontextmanager
-    async def _settled(self, context: AbstractAsyncContextManager[T]) -> AsyncIterator[T]:
-        """Enter a context after that."""
-        await self._settle()
-        async with context as entered:
-            yield entered
 
     # For who is the daemon.
 
@@ -167,42 +130,15 @@ class ContainerOperations:
         link: bool = False,
     ) -> None:
         """Remove a container."""
-        await self._settle()
+        await self._settling.settle()
         if link:
             raise InvalidParameter("lamina has no links between containers")
         await self._finish(remove_container(self._containers, id, force=force))
 
     async def container_prune(self, *, filters: Filters | None = None) -> ContainerPruneResponse:
         """Remove all containers that do not run."""
-        await self._settle()
-        return await self._container_prunes.run(lambda: self._prune(filters))
-
-    async def _prune(self, filters: Filters | None) -> ContainerPruneResponse:
-        containers = self._containers
-        removed, freed = [], 0
-        for container in containers_to_prune(
-            containers.records.catalogue, filters, containers.now()
-        ):
-            try:
-                size = await containers.written(container)
-                await remove_container(containers, container.id, force=False)
-            except (Conflict, NotFound):
-                continue  # it was started, or removed, meanwhile
-            except (LaminaError, OSError) as error:
-                # As in dockerd, the others go all the same.
-                containers.parts.logger.warning("container %s: %s", container.id, error)
-                continue
-            removed.append(container.id)
-            freed += size
-        event = AddEvent(
-            time=containers.now(),
-            type="container",
-            action="prune",
-            actor_id="",
-            attributes={"reclaimed": str(freed)},
-        )
-        await containers.records.change(lambda transaction: transaction.do(event))
-        return ContainerPruneResponse(containers_deleted=removed or None, space_reclaimed=freed)
+        await self._settling.settle()
+        return await self._container_prunes.run(lambda: prune_containers(self._containers, filters))
 
     async def container_rename(self, id: str, *, name: str) -> None:
         """Give a container another name."""
@@ -224,7 +160,7 @@ class ContainerOperations:
         filters: Filters | None = None,
     ) -> list[ContainerSummary]:
         """The containers, newest first."""
-        await self._settle()
+        await self._settling.settle()
         containers = self._containers
         catalogue = containers.records.catalogue
         found = list_containers(
@@ -247,7 +183,7 @@ class ContainerOperations:
 
     async def container_inspect(self, id: str, *, size: bool = False) -> ContainerInspect:
         """Everything known about a container."""
-        await self._settle()
+        await self._settling.settle()
         containers = self._containers
         container = containers.find(id)
         found = inspect_container(
@@ -268,7 +204,7 @@ class ContainerOperations:
 
     async def container_top(self, id: str, *, ps_args: str = "-ef") -> ContainerTopResponse:
         """Its processes."""
-        await self._settle()
+        await self._settling.settle()
         return await container_processes(self._containers, id, ps_args)
 
     async def container_changes(self, id: str) -> list[ContainerChange]:
@@ -312,34 +248,34 @@ class ContainerOperations:
 
     async def container_start(self, id: str) -> bool:
         """Start it."""
-        await self._settle()
+        await self._settling.settle()
         return await self._finish(start_container(self._containers, id))
 
     async def container_stop(self, id: str, *, signal: str = "", t: int | None = None) -> bool:
         """Ask it to end, and kill it later."""
-        await self._settle()
+        await self._settling.settle()
         return await self._finish(
             stop_container(self._containers, id, signal_name=signal, seconds=t)
         )
 
     async def container_restart(self, id: str, *, signal: str = "", t: int | None = None) -> None:
         """Stop it, if it runs, and start it."""
-        await self._settle()
+        await self._settling.settle()
         await self._finish(restart_container(self._containers, id, signal_name=signal, seconds=t))
 
     async def container_kill(self, id: str, *, signal: str = "SIGKILL") -> None:
         """Send a signal."""
-        await self._settle()
+        await self._settling.settle()
         await self._finish(kill_container(self._containers, id, signal))
 
     async def container_pause(self, id: str) -> None:
         """Freeze all of its processes."""
-        await self._settle()
+        await self._settling.settle()
         await self._finish(pause_container(self._containers, id))
 
     async def container_unpause(self, id: str) -> None:
         """Let frozen processes go on."""
-        await self._settle()
+        await self._settling.settle()
         await self._finish(unpause_container(self._containers, id))
 
     async def container_resize(self, id: str, *, h: int, w: int) -> None:
@@ -350,8 +286,8 @@ class ContainerOperations:
         self, id: str, *, condition: str = "not-running", begun: Callable[[], None] | None = None
     ) -> ContainerWaitResponse:
         """Wait until something has become of it."""
-        await self._settle()
-        async with self._settling_on():
+        await self._settling.settle()
+        async with self._settling.meanwhile():
             return await wait_for(self._containers, id, condition, begun)
 
     # Its streams.
@@ -372,7 +308,7 @@ class ContainerOperations:
         """What it wrote."""
         if not (stdout or stderr):
             raise InvalidParameter("Bad parameters: you must choose at least one stream")
-        await self._settle()
+        await self._settling.settle()
         container = self._containers.find(id)
         now = self._containers.now()
         query = LogQuery(
@@ -384,7 +320,7 @@ class ContainerOperations:
             tail=_lines(tail),
         )
         frames = container_output(self._containers, container, query, follow=follow)
-        async with self._settling_on() if follow else nullcontext():
+        async with self._settling.meanwhile() if follow else nullcontext():
             yield AttachedStreams(
                 tty=settings_of(container).config.tty, subscription=None, earlier=frames
             )
@@ -400,7 +336,7 @@ class ContainerOperations:
         logs: bool = False,
     ) -> AbstractAsyncContextManager[Attachment]:
         """Its streams from the moment of entering on."""
-        return self._settled(
+        return self._settling.first(
             attach_container(
                 self._containers,
                 id,
@@ -416,18 +352,18 @@ class ContainerOperations:
 
     def container_export(self, id: str) -> AbstractAsyncContextManager[ByteStream]:
         """Its root filesystem as a tar archive."""
-        return self._settled(export_container(self._containers, id))
+        return self._settling.first(export_container(self._containers, id))
 
     async def container_archive_info(self, id: str, *, path: str) -> PathStat:
         """What there is at a path."""
-        await self._settle()
+        await self._settling.settle()
         return await path_stat(self._containers, id, path)
 
     def container_archive(
         self, id: str, *, path: str
     ) -> AbstractAsyncContextManager[ContainerArchive]:
         """A file or directory as a tar archive."""
-        return self._settled(archive_of(self._containers, id, path))
+        return self._settling.first(archive_of(self._containers, id, path))
 
     async def put_container_archive(
         self,
@@ -439,7 +375,7 @@ class ContainerOperations:
         copy_uidgid: bool = False,
     ) -> None:
         """Unpack a tar archive into a directory of the container."""
-        await self._settle()
+        await self._settling.settle()
         await put_archive(
             self._containers,
             id,
@@ -453,7 +389,7 @@ class ContainerOperations:
 
     async def container_exec(self, id: str, exec_config: ExecConfig) -> IdResponse:
         """Prepare a command."""
-        await self._settle()
+        await self._settling.settle()
         return IdResponse(id=(await self._execs.prepare(id, exec_config)).id)
 
     def exec_start(
