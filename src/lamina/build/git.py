@@ -8,7 +8,6 @@ import asyncio
 import contextlib
 import os
 import re
-import shutil
 import signal
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -21,9 +20,10 @@ from lamina.build.scratch import scratch_directory
 from lamina.content.threads import run_to_end
 from lamina.errors import InvalidParameter, LaminaError, Unavailable
 from lamina.layers.diff import DiffOptions, upper_tar
+from lamina.layers.directories import OPEN_DIRECTORY, Directories, remove
 from lamina.registry.proxies import Proxies
 
-_HTTP: Final = re.compile(r"https?://.*\.git/?(?:[#?].*)?")
+_HTTP: Final = re.compile(r"https?://.*\.git/?(?:[#?].*)?", re.DOTALL)
 _OTHER: Final = re.compile(r"(?:git://|ssh://|git@[\w.-]+:)\S+")
 _GITHUB: Final = "github.com/"
 _COMMIT: Final = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
@@ -39,6 +39,9 @@ _PLAIN_FILES: Final = "does not support shallow"
 """git of a web server that knows nothing of git, and has the files of a repository."""
 _LONGEST: Final = 3600
 """Seconds that one command of git may take."""
+
+_MOST_SAID: Final = 1 << 14
+"""Bytes that are kept of what git says, the last ones: servers have it say what they like."""
 
 _QUIET: Final = {
     "GIT_TERMINAL_PROMPT": "0",
@@ -71,6 +74,8 @@ class GitSource:
                 text = f"{before}.git{hash_sign}{after}"
         if not (_HTTP.fullmatch(text) or _OTHER.fullmatch(text)):
             return None
+        if "\0" in text:
+            raise InvalidParameter(f"invalid URL of a repository: {text!r}")
         before, _, fragment = text.partition("#")
         ref, _, directory = fragment.partition(":")
         url, _, query = before.partition("?")
@@ -121,7 +126,7 @@ async def checked_out(
                 await git.run(
                     "submodule", "update", "--init", "--recursive", "--depth=1", "--quiet"
                 )
-        commit = (await git.run("rev-parse", "HEAD")).strip()
+        commit = await git.run("rev-parse", "HEAD")
         if not keep_git:
             await run_to_end(lambda: _without_git(root))
         yield Checkout(root, source.directory.strip("/"), commit)
@@ -157,6 +162,7 @@ class _Git:
                 stderr=asyncio.subprocess.PIPE,
                 env=_QUIET | self.proxies.environment(),
                 start_new_session=True,
+                umask=0o022,
             )
         except FileNotFoundError as error:
             raise Unavailable("git is needed for this, and is not installed") from error
@@ -164,9 +170,13 @@ class _Git:
 
 
 async def _output(process: asyncio.subprocess.Process) -> str:
+    assert process.stdout is not None
+    assert process.stderr is not None
     try:
-        async with asyncio.timeout(_LONGEST):
-            output, errors = await process.communicate()
+        async with asyncio.timeout(_LONGEST), asyncio.TaskGroup() as group:
+            output = group.create_task(_end_of(process.stdout))
+            errors = group.create_task(_end_of(process.stderr))
+            await process.wait()
     except TimeoutError as error:
         raise LaminaError(f"error fetching: git has not ended in {_LONGEST} seconds") from error
     finally:
@@ -176,17 +186,36 @@ async def _output(process: asyncio.subprocess.Process) -> str:
                 os.killpg(process.pid, signal.SIGKILL)
             await process.wait()
     if process.returncode:
-        text = errors.decode(errors="replace").strip()
-        raise LaminaError(f"error fetching: {text}: exit status {process.returncode}")
-    return output.decode(errors="replace")
+        raise LaminaError(f"error fetching: {errors.result()}: exit status {process.returncode}")
+    return output.result()
+
+
+async def _end_of(stream: asyncio.StreamReader) -> str:
+    end = b""
+    while piece := await stream.read(_MOST_SAID):
+        end = (end + piece)[-_MOST_SAID:]
+    return end.decode(errors="replace").strip()
 
 
 def _without_git(root: Path) -> None:
-    for path in [root / ".git", *root.rglob(".git")]:
-        if path.is_symlink() or path.is_file():
-            path.unlink()
-        elif path.is_dir():
-            shutil.rmtree(path)
+    """Remove what belongs to git, of submodules too."""
+    top = os.open(root, OPEN_DIRECTORY)
+    directories = Directories(top)
+    ahead = [""]
+    try:
+        while ahead:
+            path = ahead.pop()
+            here = directories.get(path).fd
+            with os.scandir(here) as entries:
+                found = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
+            for name, is_directory in found:
+                if name == ".git":
+                    remove(name, within=here)
+                elif is_directory:
+                    ahead.append(f"{path}/{name}" if path else name)
+    finally:
+        directories.abandon()
+        os.close(top)
 
 
 def _opened(root: Path, directory: str) -> int:

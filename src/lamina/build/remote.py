@@ -1,5 +1,6 @@
 """What a build takes from elsewhere: its context by URL, and the URLs of ADD."""
 
+import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
@@ -65,7 +66,7 @@ async def remote_context(
         is_dockerfile = not await run_to_end(lambda: is_archive(_read_at(file, 0, CHUNK_SIZE)))
         tar = _read_all(file)
         if is_dockerfile:
-            if file.tell() > MAX_DOCKERFILE_SIZE:
+            if file.seek(0, os.SEEK_END) > MAX_DOCKERFILE_SIZE:
                 raise InvalidParameter(f"{remote} is no archive, and too large for a Dockerfile")
             tar = _packed(_DOCKERFILE, file, mtime_ns=0)
         async with spooled(_threaded(tar), directory) as context:
@@ -169,9 +170,10 @@ def _modified(headers: dict[str, str]) -> int:
     """When the server says that the file was changed, in unix nanoseconds; 0 if it does not."""
     try:
         moment = parsedate_to_datetime(headers.get("last-modified", ""))
-    except ValueError:
+        seconds = int(moment.timestamp())
+    except (ValueError, OverflowError):
         return 0
-    return max(0, int(moment.timestamp())) * _SECOND
+    return max(0, seconds) * _SECOND
 
 
 def _verify(file: BinaryIO, expected: Digest) -> None:
@@ -184,7 +186,7 @@ def _verify(file: BinaryIO, expected: Digest) -> None:
 
 
 def _packed(name: str, file: BinaryIO, *, mtime_ns: int, mode: int = 0o644) -> Iterator[bytes]:
-    size = file.seek(0, 2)
+    size = file.seek(0, os.SEEK_END)
     yield header_bytes(name, size=size, mode=mode, mtime_ns=mtime_ns)
     yield from _read_all(file)
     yield padding(size)

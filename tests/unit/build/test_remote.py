@@ -1,13 +1,16 @@
 """Contexts and files that come by URL, from servers on this machine."""
 
+import asyncio
+import contextlib
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
 from lamina.build.git import GitSource
+from lamina.dockerfile.source import MAX_DOCKERFILE_SIZE
 from lamina.engine import Engine
 from lamina.errors import DigestMismatch, InvalidParameter, LaminaError, NotFound
 from lamina.registry.client import RegistryConfig
@@ -104,6 +107,94 @@ async def test_add_of_a_repository(engine: Engine, repository: tuple[Path, str])
     await build(engine, f"FROM busybox\nADD --checksum={commit} {url}#main /r/")
     with pytest.raises(LaminaError, match="expected checksum to match"):
         await build(engine, f"FROM busybox\nADD --checksum={'0' * 40} {url}#main /r/")
+
+
+async def test_a_repository_that_is_deep(
+    engine: Engine, repository: tuple[Path, str], tmp_path: Path
+) -> None:
+    work, url = repository
+    blob = git(work, "hash-object", "a")
+    deep = "d/" * 1500
+    git(work, "update-index", "--add", "--cacheinfo", f"100644,{blob},{deep}f")
+    git(work, "commit", "--quiet", "-m", "deep")
+    image = await build(engine, f"FROM busybox\nADD {url} /r/")
+    assert f"r/{deep}f" in (await layers(engine, image))[-1]
+    assert [path.name for path in (tmp_path / "root" / "build").iterdir()] == []
+
+
+async def test_modes_are_those_of_the_repository(
+    engine: Engine, repository: tuple[Path, str]
+) -> None:
+    """Whatever this process makes its own files with."""
+    before = os.umask(0o077)
+    try:
+        image = await build(engine, f"FROM busybox\nADD {repository[1]}#other /r/")
+    finally:
+        os.umask(before)
+    found = (await layers(engine, image))[-1]
+    assert {path: found[path].mode for path in ("r/a", "r/sub")} == {"r/a": 0o644, "r/sub": 0o755}
+
+
+@pytest.fixture
+async def talkative() -> AsyncIterator[str]:
+    """The URL of a repository whose server says very much, and then nothing of use."""
+    commit = "1" * 40
+
+    def packets(*lines: bytes) -> bytes:
+        return b"".join(b"%04x%s" % (len(line) + 4, line) for line in lines) + b"0000"
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        offered = b"side-band-64k shallow"
+        writer.write(
+            packets(f"{commit} HEAD\0".encode() + offered, f"{commit} refs/heads/m".encode())
+        )
+        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+            await reader.readuntil(b"0000")
+            writer.write(packets(f"shallow {commit}".encode()))
+            await reader.readuntil(b"done\n")
+            writer.write(packets(b"NAK\n")[:-4])
+            for _ in range(100):
+                writer.write(packets(b"\x02" + b"x" * 60_000 + b"\n")[:-4])
+                await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        host, port = server.sockets[0].getsockname()
+        yield f"git://{host}:{port}/x.git"
+
+
+async def test_what_a_server_says_without_end(engine: Engine, talkative: str) -> None:
+    with pytest.raises(LaminaError, match=r"(?s)error fetching: .*xxx.*exit status 128") as caught:
+        await engine.image_build(remote=talkative)
+    assert len(str(caught.value)) < 20_000
+
+
+@pytest.mark.parametrize(
+    ("text", "modified"),
+    [
+        ("Sun, 13 Sep 2020 12:26:40 GMT", MODIFIED),
+        ("yesterday", 0),
+        ("Mon, 99999999999999999999 Jan 2024 00:00:00 GMT", 0),
+        ("Mon, 01 Jan 0100 00:00:00 -0000", 0),
+    ],
+)
+async def test_when_a_file_was_changed(engine: Engine, text: str, modified: int) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        head = f"HTTP/1.1 200 OK\r\nLast-Modified: {text}\r\nContent-Length: 1\r\n\r\n"
+        writer.write(head.encode() + b"1")
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        host, port = server.sockets[0].getsockname()
+        image = await build(engine, f"FROM busybox\nADD http://{host}:{port}/f /f")
+    assert (await layers(engine, image))[-1]["f"].mtime == modified
+
+
+async def test_what_is_too_large_for_a_dockerfile(engine: Engine, web: tuple[Path, str]) -> None:
+    (web[0] / "large").write_bytes(b"#" * (MAX_DOCKERFILE_SIZE + 1))
+    with pytest.raises(InvalidParameter, match="no archive, and too large for a Dockerfile"):
+        await engine.image_build(remote=f"{web[1]}/large")
 
 
 async def test_add_of_a_url(engine: Engine, web: tuple[Path, str]) -> None:
