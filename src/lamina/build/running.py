@@ -106,16 +106,17 @@ class Runner:
             await snapshots.unmount(key)
             layer = None if ending.problem else await self._changes(snapshots, key)
             if self._kept.stay or (ending.problem and self._kept.stay_if_failed):
-                beginning = await self._beginning(command, base, created)
-                is_kept = True
-                await self._kept.keep(ending.container(beginning, key), after=ending.problem)
+                with self._kept.second_to(ending.problem):
+                    beginning = await self._beginning(command, base, created)
+                    is_kept = True
+                    await self._kept.keep(ending.container(beginning, key))
             if ending.problem:
                 raise ending.problem
             return layer
         finally:
             if not is_kept:
                 with contextlib.suppress(NotFound):
-                    await asyncio.shield(asyncio.create_task(self._workshop.remove(key)))
+                    await self._resources.records.finish(self._workshop.remove(key))
 
     async def _changes(self, snapshots: Snapshots, key: str) -> Layer | None:
         epoch = self._request.epoch

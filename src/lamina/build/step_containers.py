@@ -4,6 +4,9 @@ As with dockerd's classic builder: a command that fails leaves its container to 
 unless ``forcerm`` is asked for, and with ``rm=0`` every step that is made in one leaves it.
 """
 
+import contextlib
+from collections.abc import Iterator
+
 from lamina.build.ledger import BuiltImage, Ledger
 from lamina.build.request import BuildRequest
 from lamina.build.settings import host_config
@@ -61,15 +64,17 @@ class StepContainers:
             created=created,
         )
 
-    async def keep(self, beginning: Beginning, *, after: LaminaError | None = None) -> None:
-        """Keep a container; see `keep_intermediate`.
+    async def keep(self, beginning: Beginning) -> None:
+        """Keep a container; see `keep_intermediate`."""
+        await keep_intermediate(self._containers, beginning)
 
-        What fails `after` a problem is only written down: the problem is what has to be told.
-        """
+    @contextlib.contextmanager
+    def second_to(self, problem: LaminaError | None) -> Iterator[None]:
+        """Of what fails after a problem, only write down that it did: the problem is to be told."""
         try:
-            await keep_intermediate(self._containers, beginning)
+            yield
         except (LaminaError, OSError):
-            if after is None:
+            if problem is None:
                 raise
             self._containers.parts.logger.exception(
                 "the container of a step that failed is not kept"

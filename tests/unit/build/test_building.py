@@ -162,6 +162,26 @@ async def test_a_cancelled_build_leaves_nothing(engine: Engine, tmp_path: Path) 
     assert "Using cache" in text
 
 
+async def test_the_base_of_a_command_that_fails_may_be_gone(engine: Engine, tmp_path: Path) -> None:
+    """Its container cannot be kept then; what is told of is the command."""
+    mount = "--mount=type=cache,id=x,target=/x"
+    wait = "echo on; while [ ! -e /x/deleted ]; do sleep 0.01; done; exit 3"
+    operation = begin(engine, f"FROM busybox\nRUN {mount} {wait}")
+
+    async def listen() -> None:
+        async for event in operation:
+            if isinstance(event, BuildOutput):
+                await engine.image_delete("busybox", force=True)
+                [cache] = (tmp_path / "root" / "build" / "mounts").glob("*/data")
+                (cache / "deleted").touch()
+
+    with pytest.raises(CommandFailed) as caught:
+        await listen()
+    assert caught.value.code == 3
+    assert await engine.container_list(all=True) == []
+    assert list((tmp_path / "root" / "snapshots").glob("*/snapshots/*")) == []
+
+
 async def test_a_failed_build_keeps_its_steps(engine: Engine, tmp_path: Path) -> None:
     dockerfile = "FROM busybox\nENV a=b\nRUN false"
     with pytest.raises(CommandFailed) as caught:
