@@ -51,11 +51,12 @@ async def download(
 def _request(url: str) -> Request:
     try:
         parsed = URL(url)
+        host = parsed.host  # decoded only now
     except ValueError as error:
         raise InvalidParameter(f"invalid URL: {url}") from error
     if parsed.scheme not in {"http", "https"}:
         raise LaminaError(f'Get "{url}": unsupported protocol scheme "{parsed.scheme}"')
-    if not parsed.host:
+    if not host:
         raise LaminaError(f'Get "{url}": http: no Host in request URL')
     # It may lead from TLS to where there is none, as it may for a dockerd.
     return Request(method="GET", url=parsed, plain_allowed=True)
