@@ -63,6 +63,13 @@ def described(cli: DockerCli, *words: str) -> list[dict[str, Any]]:
 
 
 def test_a_network_has_the_same_members_in_the_same_order(clis: Clis) -> None:
+    for cli in clis:
+        cli("run", "-d", "--name", "aa", "--network=host", IMAGE, "sleep", "1000")
+        cli("run", "-d", "--name", "bb", "--network=container:aa", IMAGE, "sleep", "1000")
+        [told] = json.loads(cli("network", "inspect", "host"))
+        [inside] = told["Containers"].values()
+        [known] = json.loads(cli("inspect", "aa"))
+        assert inside["EndpointID"] == known["NetworkSettings"]["Networks"]["host"]["EndpointID"]
     docker, lamina = (described(cli, "network", "inspect", "host", "none") for cli in clis)
     assert_alike(lamina, docker)
     assert [list(network) for network in lamina] == [list(network) for network in docker]

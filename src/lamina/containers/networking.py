@@ -9,7 +9,14 @@ from lamina.models import EndpointSettings, NetworkSettings
 from lamina.records.containers import Container
 from lamina.runtime.networks.network import Endpoint
 
-__all__ = ["endpoints", "exposed_ports", "network_id", "network_of", "network_settings"]
+__all__ = [
+    "endpoint_id",
+    "endpoints",
+    "exposed_ports",
+    "network_id",
+    "network_of",
+    "network_settings",
+]
 
 _NOWHERE: Final = Endpoint(address="", prefix=0, gateway="")
 
@@ -36,6 +43,11 @@ def exposed_ports(container: Container) -> list[str]:
     return sorted(settings.config.exposed_ports)
 
 
+def endpoint_id(container: Container, engine_id: str) -> str:
+    """The ID of what a container is in its network: 64 hexadecimal digits, empty if it ended."""
+    return network_id(engine_id, container.id) if container.is_running else ""
+
+
 def network_settings(container: Container, engine_id: str) -> NetworkSettings:
     """What an inspection tells of a container's network."""
     endpoint = state_of(container).endpoint or _NOWHERE
@@ -57,7 +69,7 @@ def endpoints(container: Container, engine_id: str) -> dict[str, EndpointSetting
     endpoint = state.endpoint or _NOWHERE
     shown = EndpointSettings(
         network_id=network_id(engine_id, name) if state.started else "",
-        endpoint_id=network_id(engine_id, container.id) if container.is_running else "",
+        endpoint_id=endpoint_id(container, engine_id),
         ip_address=endpoint.address,
         ip_prefix_len=endpoint.prefix,
         gateway=endpoint.gateway,

@@ -227,7 +227,8 @@ class ContainerOperations:
     async def network_inspect(self, id: str, *, scope: str = "") -> NetworkInspect:
         """One network, with the containers in it."""
         network = find_network(await self._networks(), id, scope)
-        return with_containers(network, self._containers.records.catalogue)
+        records = self._containers.records
+        return with_containers(network, records.catalogue, records.engine_id)
 
     async def _networks(self) -> list[NetworkInspect]:
         containers = self._containers

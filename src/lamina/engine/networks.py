@@ -4,7 +4,7 @@ from typing import Final
 
 import msgspec
 
-from lamina.containers.networking import network_id, network_of
+from lamina.containers.networking import endpoint_id, network_id, network_of
 from lamina.containers.stored import state_of
 from lamina.engine.filters import FilterSet
 from lamina.errors import InvalidFilter, InvalidParameter, NotFound
@@ -81,22 +81,24 @@ def find_network(networks: list[NetworkInspect], name: str, scope: str = "") -> 
     return beginning[0]
 
 
-def with_containers(network: NetworkInspect, catalogue: Catalogue) -> NetworkInspect:
+def with_containers(
+    network: NetworkInspect, catalogue: Catalogue, engine_id: str
+) -> NetworkInspect:
     """The network with the containers that run in it."""
     found = {
-        container.id: _in_network(container)
+        container.id: _in_network(container, engine_id)
         for container in catalogue.containers.values()
         if container.is_running and network_of(container) == network.name
     }
     return msgspec.structs.replace(network, containers=found)
 
 
-def _in_network(container: Container) -> NetworkContainer:
+def _in_network(container: Container, engine_id: str) -> NetworkContainer:
     endpoint = state_of(container).endpoint
-    if endpoint is None:
-        return NetworkContainer(name=container.name)
+    address = f"{endpoint.address}/{endpoint.prefix}" if endpoint and endpoint.address else ""
     return NetworkContainer(
         name=container.name,
-        mac_address=endpoint.mac,
-        ipv4_address=f"{endpoint.address}/{endpoint.prefix}" if endpoint.address else "",
+        endpoint_id=endpoint_id(container, engine_id),
+        mac_address=endpoint.mac if endpoint else "",
+        ipv4_address=address,
     )
