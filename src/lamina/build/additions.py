@@ -62,6 +62,8 @@ class Additions:
         self._now = now
         self._latest = latest
         self._entries: dict[str, Addition] = {}
+        self._below: dict[str, set[str]] = {}
+        """The paths in each directory."""
 
     def __iter__(self) -> Iterator[tuple[str, Addition]]:
         """The entries by path, sorted, each directory before what is in it."""
@@ -208,13 +210,18 @@ class Additions:
     def _put(self, path: str, addition: Addition) -> None:
         if posixpath.basename(path).startswith(WHITEOUT_PREFIX):
             raise InvalidParameter(f"/{path}: names in a layer cannot begin with {WHITEOUT_PREFIX}")
-        old = self._entries.get(path)
-        is_directory = addition.type is EntryType.DIRECTORY
-        if old is not None and old.type is EntryType.DIRECTORY and not is_directory:
-            prefix = f"{path}/"
-            for other in [one for one in self._entries if one.startswith(prefix)]:
-                del self._entries[other]
+        if addition.type is not EntryType.DIRECTORY:
+            self._empty(path)
+        self._below.setdefault(posixpath.dirname(path), set()).add(path)
         self._entries[path] = addition
+
+    def _empty(self, path: str) -> None:
+        """Take away what is below a path that is no directory any more."""
+        ahead = [path]
+        while ahead:
+            for other in self._below.pop(ahead.pop(), ()):
+                del self._entries[other]
+                ahead.append(other)
 
     def _file(self, files: Files, found: Found, rules: CopyRules) -> Addition:
         entry = found.entry

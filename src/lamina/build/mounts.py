@@ -19,6 +19,7 @@ from lamina.containers.locating import ownership_of
 from lamina.content.threads import run_to_end
 from lamina.dockerfile.mounts import Mount, MountType, Sharing
 from lamina.errors import InvalidParameter, NotFound
+from lamina.oci.rootfs import chain_ids
 from lamina.runtime.spec import Mount as RuntimeMount
 from lamina.snapshots.native import copy_tree
 from lamina.snapshots.stopping import Stop
@@ -167,9 +168,14 @@ class _Work:
             self._caches[name] = await self._stack.enter_async_context(held)
 
     def _cache_name(self, mount: Mount) -> str:
+        """What a cache is known by: with another beginning, it is another one."""
         name = mount.id or self._target(mount)
-        namespace = self._wanted.namespace
-        return f"{namespace}/{name.lstrip('/')}" if namespace else name
+        if namespace := self._wanted.namespace:
+            name = f"{namespace}/{name.lstrip('/')}"
+        if mount.source_from:
+            chain = chain_ids(one.diff_id for one in self._wanted.trees[mount.source_from].layers)
+            name = " ".join((name, "from", *map(str, chain[-1:]), mount.source)).rstrip()
+        return name
 
     def _wish(self, name: str, mount: Mount) -> CacheWish:
         return CacheWish(

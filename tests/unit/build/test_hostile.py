@@ -11,7 +11,7 @@ from lamina.engine import Engine
 from lamina.errors import LaminaError
 from lamina.progress import StreamText
 from tests.real.images import directory, file, hard_link, symlink
-from tests.unit.build.builds import begin, build
+from tests.unit.build.builds import begin, build, layers
 from tests.unit.engine.root_files import look_at
 
 CONTEXT = (
@@ -124,6 +124,20 @@ async def test_a_context_with_a_hard_link_to_nothing(engine: Engine, tmp_path: P
     with pytest.raises(LaminaError):
         await build(engine, "FROM busybox", [hard_link("hard", "nowhere")])
     look_at(tmp_path / "root").check_tidy()
+
+
+async def test_directories_that_become_files(engine: Engine) -> None:
+    """It takes no time to speak of, however many they are."""
+    names = [f"{number}" for number in range(30_000)]
+    files = [
+        *(directory(f"a/{name}") for name in names),
+        *(file(f"b/{name}", "") for name in names),
+    ]
+    async with asyncio.timeout(20):
+        image = await build(engine, "FROM scratch\nCOPY a b /x/", files)
+    found = (await layers(engine, image))[-1]
+    assert {f"x/{name}" for name in names} | {"x"} == found.keys()
+    assert all(one.isfile() for path, one in found.items() if path != "x")
 
 
 async def test_triggers_that_are_no_instructions(engine: Engine) -> None:

@@ -113,6 +113,18 @@ async def test_a_cache_of_which_a_part_is_mounted_is_nobody_elses(engine: Engine
     await build(engine, f"{stages}\nFROM busybox\n{copies}")
 
 
+async def test_with_another_beginning_it_is_another_cache(engine: Engine) -> None:
+    text = await printed(
+        engine,
+        "RUN --mount=type=cache,id=x,target=/c touch /c/own\n"
+        "RUN --mount=type=cache,id=x,target=/c,from=other,source=o ls /c; touch /c/added\n"
+        "RUN --mount=type=cache,id=x,target=/c,from=other,source=etc ls /c/passwd\n"
+        "RUN --mount=type=cache,id=x,target=/c,from=other,source=o ls /c; echo again\n"
+        "RUN --mount=type=cache,id=x,target=/c ls /c; echo again",
+    )
+    assert text == "f\n/c/passwd\nadded\nf\nagain\nown\nagain\n"
+
+
 async def test_a_cache_begins_with_all_that_is_there(engine: Engine) -> None:
     files = [file("own", "1", 0o751), symlink("l", "own"), file("h1", "1"), hard_link("h2", "h1")]
     lines = (
