@@ -13,8 +13,6 @@ from lamina.errors import InvalidFilter, InvalidParameter
 from lamina.image_api import Filters
 from lamina.models import BuildCache, BuildPruneResponse
 from lamina.oci.timestamp import format_unix
-from lamina.records.changes import AddEvent
-from lamina.records.records import Transaction
 
 _TYPE: Final = "exec.cachemount"
 _FIELDS: Final = ("id", "parent", "type", "description", "inuse", "shared", "private")
@@ -71,13 +69,6 @@ async def prune_build_cache(
             removed.append(entry.id)
             freed += size
     return BuildPruneResponse(caches_deleted=removed or None, space_reclaimed=freed)
-
-
-def tell_pruned(transaction: Transaction, pruned: BuildPruneResponse, now: int) -> None:
-    """Write down the event."""
-    attributes = {"reclaimed": str(pruned.space_reclaimed)}
-    event = AddEvent(time=now, type="builder", action="prune", actor_id="", attributes=attributes)
-    transaction.do(event)
 
 
 def _condition(filters: Filters | None, now: int) -> Condition:

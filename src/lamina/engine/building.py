@@ -4,17 +4,13 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import msgspec
-
 from lamina.build.parts import BuildParts
 from lamina.build.request import BuildRequest, RunSettings, parse_tags
-from lamina.engine.creating import parse_auth
-from lamina.errors import InvalidParameter
+from lamina.engine.registry_access import parse_auth, parse_auths
 from lamina.image_api import RegistryAuth, RegistryConfig
 from lamina.models import ImageBuildOutput
 from lamina.oci.platform import Platform
 from lamina.progress import Operation, Report
-from lamina.registry.credentials import AuthConfig, decode_map, registry_of, unpack
 from lamina.streams import ByteSource
 
 
@@ -62,7 +58,7 @@ class BuildParameters:
             cache_from=tuple(self.cache_from),
             outputs=tuple(self.outputs),
             run=self.run,
-            credentials=_credentials(self.registry_config),
+            credentials=parse_auths(self.registry_config),
             default_credentials=parse_auth(self.registry_auth),
             secrets=dict(self.secrets),
             ssh=dict(self.ssh),
@@ -80,16 +76,3 @@ def build_operation(
         return await build_image(parts, parameters.checked(), body, report=report)
 
     return Operation(work)
-
-
-def _credentials(given: RegistryConfig) -> dict[str, AuthConfig]:
-    """Credentials by registry; what has no sense is left out, as a dockerd does it."""
-    try:
-        if isinstance(given, str):
-            return decode_map(given)
-        return {
-            registry_of(key): unpack(msgspec.convert(dict(value), AuthConfig))
-            for key, value in given.items()
-        }
-    except (InvalidParameter, msgspec.ValidationError):
-        return {}

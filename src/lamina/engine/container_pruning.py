@@ -5,10 +5,10 @@ from typing import Final
 from lamina.containers.containers import Containers
 from lamina.containers.removal import remove_container
 from lamina.engine.filters import FilterSet, prunable
+from lamina.engine.pruning import prune_event
 from lamina.errors import Conflict, LaminaError, NotFound
 from lamina.image_api import Filters
 from lamina.models import ContainerPruneResponse
-from lamina.records.changes import AddEvent
 
 __all__ = ["prune_containers"]
 
@@ -35,12 +35,6 @@ async def prune_containers(
             continue
         removed.append(container.id)
         freed += size
-    event = AddEvent(
-        time=containers.now(),
-        type="container",
-        action="prune",
-        actor_id="",
-        attributes={"reclaimed": str(freed)},
-    )
+    event = prune_event("container", freed, containers.now())
     await containers.records.change(lambda transaction: transaction.do(event))
     return ContainerPruneResponse(containers_deleted=removed or None, space_reclaimed=freed)

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 
 from lamina.engine.filters import FilterSet, prunable
+from lamina.engine.pruning import prune_event
 from lamina.errors import Conflict
 from lamina.image_api import Filters
 from lamina.models import ImageDeleteResponseItem, ImagePruneResponse
@@ -16,7 +17,6 @@ from lamina.oci.digest import Digest
 from lamina.oci.reference import Reference
 from lamina.records.catalogue import Catalogue, Image
 from lamina.records.changes import (
-    AddEvent,
     Change,
     RemoveImage,
     RemoveRepoDigest,
@@ -71,15 +71,7 @@ class Deletion:
             if wanted(image.age_key, image.labels) and not needed:
                 items += self._prune_one(image, dangling_only=dangling_only)
         freed = self._size_of_layers(items)
-        self.changes.append(
-            AddEvent(
-                time=self._now,
-                type="image",
-                action="prune",
-                actor_id="",
-                attributes={"reclaimed": str(freed)},
-            )
-        )
+        self.changes.append(prune_event("image", freed, self._now))
         return ImagePruneResponse(images_deleted=items or None, space_reclaimed=freed)
 
     def _prune_one(self, image: Image, *, dangling_only: bool) -> list[ImageDeleteResponseItem]:

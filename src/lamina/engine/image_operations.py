@@ -6,7 +6,7 @@ from contextlib import AbstractAsyncContextManager
 
 from lamina.build.parts import BuildParts
 from lamina.build.request import RunSettings
-from lamina.engine.build_pruning import prune_build_cache, tell_pruned
+from lamina.engine.build_pruning import prune_build_cache
 from lamina.engine.building import BuildParameters, build_operation
 from lamina.engine.committing import Commit, commit_container
 from lamina.engine.creating import import_tarball, pull_image
@@ -15,7 +15,7 @@ from lamina.engine.exporting import export_operation
 from lamina.engine.image_files import ImageTree, open_image
 from lamina.engine.inspecting import image_history, inspect_image
 from lamina.engine.listing import list_images
-from lamina.engine.pruning import Prunes
+from lamina.engine.pruning import Prunes, prune_event
 from lamina.engine.pushing import push_image
 from lamina.engine.registries import search_images
 from lamina.engine.tagging import tag_image
@@ -77,7 +77,8 @@ class ImageOperations:
             pruned = await prune_build_cache(
                 self._builds.caches, keep_storage=keep_storage, filters=filters, now=now
             )
-            await self._records.change(lambda transaction: tell_pruned(transaction, pruned, now))
+            event = prune_event("builder", pruned.space_reclaimed, now)
+            await self._records.change(lambda transaction: transaction.do(event))
             return pruned
 
         return await self._records.finish(prune_and_tell())

@@ -1,12 +1,13 @@
-"""How all prunes go: one of a kind at a time, each to its end."""
+"""How all prunes go: one of a kind at a time, each to its end, and what is told of it."""
 
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from lamina.errors import Conflict
+from lamina.records.changes import AddEvent
 from lamina.records.records import Records
 
-__all__ = ["Prunes"]
+__all__ = ["Prunes", "prune_event"]
 
 T = TypeVar("T")
 
@@ -31,3 +32,14 @@ class Prunes:
                 self._runs = False
 
         return await self._records.finish(whole())
+
+
+def prune_event(type: str, freed: int, now: int) -> AddEvent:
+    """The event of a prune of things of a type, which freed so many bytes."""
+    return AddEvent(
+        time=now,
+        type=type,
+        action="prune",
+        actor_id="",
+        attributes={"reclaimed": str(freed)},
+    )

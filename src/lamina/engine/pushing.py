@@ -1,6 +1,6 @@
 """`image_push`: a tag or all tags into a registry."""
 
-from lamina.engine.creating import headers_of, parse_auth
+from lamina.engine.registry_access import headers_of, parse_auth
 from lamina.image_api import MetaHeaders, RegistryAuth
 from lamina.progress import Operation, Report
 from lamina.transfer.push import Push, push_images

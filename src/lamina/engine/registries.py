@@ -2,8 +2,8 @@
 
 from lamina.dockerfile.gostrings import parse_int
 from lamina.dockerfile.source import DockerfileError
-from lamina.engine.creating import headers_of, parse_auth
 from lamina.engine.filters import FilterSet
+from lamina.engine.registry_access import headers_of, parse_auth
 from lamina.errors import InvalidFilter, LaminaError
 from lamina.image_api import Filters, MetaHeaders, RegistryAuth
 from lamina.models import (
