@@ -131,10 +131,10 @@ def system_info(
         init_binary="docker-init" if facts.init is not None else "",
         security_options=["name=seccomp,profile=default"] if facts.machine.seccomp else [],
         plugins={
-            "Volume": [],
+            "Volume": ["local"],
             "Network": [facts.network] if facts.network else [],
             "Authorization": None,
-            "Log": [],
+            "Log": ["json-file"],
         },
         warnings=None if facts.network else [_NO_NETWORK],
         nfd=sum(1 for _ in Path("/proc/self/fd").iterdir()),
