@@ -5,6 +5,7 @@ the file in one step, readable for its owner only.
 """
 
 import asyncio
+import contextlib
 import json
 import os
 import tempfile
@@ -162,7 +163,16 @@ def _save(path: Path, document: Mapping[str, Any]) -> None:
             file.write("\n")
             file.flush()
             os.fsync(file.fileno())
+            _keep_owner(file.fileno(), target)
         temporary.replace(target)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def _keep_owner(descriptor: int, replaced: Path) -> None:
+    """Give a new file to the owner of the one it replaces, as docker does for root."""
+    # Only root may give files away; whoever else may write here gets a file of their own.
+    with contextlib.suppress(FileNotFoundError, PermissionError):
+        owner = replaced.stat()
+        os.fchown(descriptor, owner.st_uid, owner.st_gid)

@@ -1,5 +1,6 @@
 import asyncio
 import json
+import os
 import stat
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from lamina.errors import InvalidParameter
 from lamina.registry.credential_helper import CredentialHelper, CredentialHelperError
 from lamina.registry.credentials import HUB_KEY, AuthConfig, pack
 from lamina.registry.docker_config import DockerConfig
+from tests.unit.layers.trees import needs_root
 
 # A helper like those of the desktops: one file a server, errors on standard output.
 _HELPER = """#!/bin/sh
@@ -91,6 +93,15 @@ async def test_storing_keeps_the_rest_of_the_file_and_hides_it_from_others(tmp_p
     assert not await config.erase("docker.io")
     assert await config.find("docker.io") is None
     assert await config.find("old.example") is not None
+
+
+@needs_root
+async def test_the_file_keeps_its_owner(tmp_path: Path) -> None:
+    config = _write(tmp_path / "config.json", {})
+    os.chown(tmp_path / "config.json", 1234, 2345)
+    await config.store("a.example", AuthConfig(username="u", password="p"))
+    found = (tmp_path / "config.json").stat()
+    assert (found.st_uid, found.st_gid, stat.S_IMODE(found.st_mode)) == (1234, 2345, 0o600)
 
 
 async def test_storing_makes_the_file_and_its_directory(tmp_path: Path) -> None:
