@@ -1,7 +1,6 @@
 """The benchmark runs, on small images: numbers nobody can reproduce are none."""
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -15,17 +14,17 @@ from bench.plot import svg
 from bench.report import as_json, conditions, insert_table, markdown
 from bench.rows import SECTIONS, titles
 from bench.scenario import Row
+from tests.real.checkout import environment
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.mark.timeout(900)
 def test_every_row_is_measured_on_both_engines(tmp_path: Path) -> None:
-    python_path = os.pathsep.join([str(ROOT), str(ROOT / "src")])
     done = subprocess.run(
         [sys.executable, "-m", "bench", "--quick", "--runs=1", f"--work={tmp_path}"],
         cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": python_path},
+        env=environment(ROOT),
         capture_output=True,
         text=True,
         check=False,

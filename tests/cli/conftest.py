@@ -1,6 +1,5 @@
 """The command under test as a process of its own, and images that make its output worth reading."""
 
-import os
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -10,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.real.archives import docker_archive
+from tests.real.checkout import environment
 from tests.real.docker_cli import Answer
 from tests.real.images import file, layer, make_image, small_image, tar_of
-from tests.real.lamina_daemon import SOURCE
 
 
 @dataclass(frozen=True)
@@ -23,10 +22,9 @@ class LaminaCli:
     env: Mapping[str, str] = field(default_factory=dict)
 
     def environment(self) -> dict[str, str]:
-        kept = {k: v for k, v in os.environ.items() if not k.startswith(("DOCKER_", "LAMINA_"))}
-        python_path = os.pathsep.join(filter(None, [str(SOURCE), os.environ.get("PYTHONPATH")]))
+        kept = {k: v for k, v in environment().items() if not k.startswith(("DOCKER_", "LAMINA_"))}
         fixed = {"HOME": str(self.home), "TZ": "UTC", "LC_ALL": "C.UTF-8"}
-        return {**kept, "PYTHONPATH": python_path, **fixed, **self.env}
+        return {**kept, **fixed, **self.env}
 
     def run(self, *args: str, stdin: bytes | Path | None = None, timeout: float = 240) -> Answer:
         """Run `lamina ARGS…`; a path given as `stdin` is read from that file."""

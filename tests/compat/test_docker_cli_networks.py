@@ -19,10 +19,11 @@ import pytest
 
 from tests.conformance.wire import load
 from tests.real.archives import docker_archive
+from tests.real.checkout import environment
 from tests.real.docker_cli import DockerCli
 from tests.real.images import busybox_image, tar_of
 from tests.real.island import HOST, Island, island
-from tests.real.lamina_daemon import SOURCE, LaminaDaemon
+from tests.real.lamina_daemon import LaminaDaemon
 from tests.real.programs import run
 from tests.real.remains import monitors_of, wait_until_gone, words_of
 from tests.real.unprivileged import NOBODY, as_nobody
@@ -252,8 +253,11 @@ def test_without_root_builds_reach_the_world(nobodys: Host, place: Island) -> No
     nobodys.daemon.stop()
     root = str(nobodys.daemon.root)
     build = ("lamina", "build", "--root", root, "--no-cache", "--progress=plain", "-")
-    environment = {**os.environ, "PYTHONPATH": str(SOURCE), "HOME": root}
-    run([*nobodys.enter, sys.executable, "-m", *build], stdin=dockerfile, env=environment)
+    run(
+        [*nobodys.enter, sys.executable, "-m", *build],
+        stdin=dockerfile,
+        env={**environment(), "HOME": root},
+    )
 
 
 @pytest.mark.parametrize("nobodys", [False, True], ids=["root", "nobody"])

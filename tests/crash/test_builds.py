@@ -25,8 +25,9 @@ from tests.conformance.wire import load as load_into
 from tests.crash.build_workload import IMAGE, RECIPES, Builds, base
 from tests.crash.wholeness import assert_all_can_go, assert_whole
 from tests.real.archives import docker_archive
+from tests.real.checkout import SOURCE, environment
 from tests.real.images import busybox_image, tar_of
-from tests.real.lamina_daemon import SOURCE, LaminaDaemon
+from tests.real.lamina_daemon import LaminaDaemon
 from tests.real.registry import Registry
 from tests.real.remains import (
     assert_nothing_is_left,
@@ -82,7 +83,7 @@ def start_work(root: Path, seed: int, mark: str, registry: Registry) -> subproce
     process = subprocess.Popen(
         [sys.executable, "-m", WORKLOAD, *arguments],
         cwd=here,
-        env={**os.environ, "PYTHONPATH": f"{SOURCE}{os.pathsep}{here}"},
+        env=environment(here),
         stdout=subprocess.PIPE,
     )
     assert process.stdout is not None

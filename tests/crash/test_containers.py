@@ -12,7 +12,7 @@ from uuid import uuid4
 import pytest
 
 from lamina.engine import Engine
-from tests.real.lamina_daemon import SOURCE
+from tests.real.checkout import SOURCE, environment
 from tests.real.remains import (
     assert_all_can_be_pruned,
     assert_nothing_is_left,
@@ -39,7 +39,7 @@ def start_work(root: Path, seed: int, mark: str) -> subprocess.Popen[bytes]:
     process = subprocess.Popen(
         [sys.executable, "-m", WORKLOAD, *arguments],
         cwd=here,
-        env={**os.environ, "PYTHONPATH": f"{SOURCE}{os.pathsep}{here}"},
+        env=environment(here),
         stdout=subprocess.PIPE,
     )
     assert process.stdout is not None

@@ -20,7 +20,8 @@ from lamina.errors import LaminaError
 from lamina.image_api import ImageApi
 from tests.crash.wholeness import assert_all_can_go, assert_nothing_else, assert_whole
 from tests.crash.workload import Work, archives
-from tests.real.lamina_daemon import SOURCE, LaminaDaemon
+from tests.real.checkout import SOURCE, environment
+from tests.real.lamina_daemon import LaminaDaemon
 
 ITERATIONS = int(os.environ.get("LAMINA_CRASH_ITERATIONS", "10"))
 LONGEST = 0.6
@@ -70,7 +71,7 @@ def start_library(root: Path, seed: int, operations: int = 1000) -> subprocess.P
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.crash.workload", str(root), str(seed), str(operations)],
         cwd=here,
-        env={**os.environ, "PYTHONPATH": f"{SOURCE}{os.pathsep}{here}"},
+        env=environment(here),
         stdout=subprocess.PIPE,
     )
     assert process.stdout is not None

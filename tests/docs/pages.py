@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.real.lamina_daemon import SOURCE
+from tests.real.checkout import environment
 from tests.real.programs import SEARCH_PATH
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -101,12 +101,11 @@ class Session:
 
     @property
     def environment(self) -> dict[str, str]:
-        kept = {k: v for k, v in os.environ.items() if not k.startswith(("DOCKER_", "LAMINA_"))}
+        kept = {k: v for k, v in environment().items() if not k.startswith(("DOCKER_", "LAMINA_"))}
         return {
             **kept,
             "HOME": str(self.home),
             "PATH": f"{self._programs}{os.pathsep}{SEARCH_PATH}",
-            "PYTHONPATH": os.pathsep.join(filter(None, [str(SOURCE), kept.get("PYTHONPATH")])),
             "TZ": "UTC",
             "LC_ALL": "C.UTF-8",
         }

@@ -15,8 +15,9 @@ from lamina import Client
 from lamina.registry.credentials import pack
 from tests.docs.pages import PROJECT
 from tests.real.archives import docker_archive
+from tests.real.checkout import environment
 from tests.real.images import small_image, tar_of
-from tests.real.lamina_daemon import SOURCE, LaminaDaemon
+from tests.real.lamina_daemon import LaminaDaemon
 from tests.real.registry import Registry, registry as running_registry
 
 EXAMPLES = PROJECT / "examples"
@@ -31,11 +32,10 @@ class User:
 
     def run(self, *arguments: object) -> str:
         """What an example prints."""
-        python_path = os.pathsep.join(filter(None, [str(SOURCE), os.environ.get("PYTHONPATH")]))
         done = subprocess.run(
             [sys.executable, *map(str, arguments)],
             cwd=self.home,
-            env={**os.environ, "HOME": str(self.home), "PYTHONPATH": python_path},
+            env={**environment(), "HOME": str(self.home)},
             capture_output=True,
             text=True,
             check=False,

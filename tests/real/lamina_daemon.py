@@ -1,6 +1,5 @@
 """A real `lamina serve` of this checkout, in a process of its own."""
 
-import os
 import shutil
 import sys
 import tempfile
@@ -8,11 +7,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.real.checkout import environment
 from tests.real.daemon import Daemon
 from tests.real.process import Background
 from tests.real.rawhttp import answers_ping
-
-SOURCE = Path(__file__).resolve().parents[2] / "src"
 
 
 class LaminaDaemon(Daemon):
@@ -55,10 +53,7 @@ class LaminaDaemon(Daemon):
 
     def launch(self) -> None:
         """Start it without waiting."""
-        python_path = os.pathsep.join(filter(None, [str(SOURCE), os.environ.get("PYTHONPATH")]))
-        self._background = Background(
-            self.argv, log=self.log, env={**os.environ, "PYTHONPATH": python_path}
-        )
+        self._background = Background(self.argv, log=self.log, env=environment())
 
     def stop(self) -> int | None:
         """End it gracefully; returns its exit status, None if it has never been started."""

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import os
 import sys
 from pathlib import Path
 
@@ -11,8 +10,8 @@ import pytest
 from lamina.engine import Engine
 from lamina.errors import CommandFailed, InvalidParameter, LaminaError, NotFound
 from lamina.progress import BuildOutput, BuildStep, BuildWarning, StreamText
+from tests.real.checkout import SOURCE, environment
 from tests.real.images import file, symlink
-from tests.real.lamina_daemon import SOURCE
 from tests.unit.build.as_nobody import image_of
 from tests.unit.build.builds import begin, build, layers, said, steps
 from tests.unit.build.conftest import load_busybox
@@ -77,11 +76,10 @@ async def test_the_same_twice_is_the_same_image(engine: Engine, tmp_path: Path) 
 
 async def test_the_same_image_whoever_builds_it(tmp_path: Path) -> None:
     here = SOURCE.parent
-    paths = f"{SOURCE}{os.pathsep}{here}"
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "tests.unit.build.as_nobody"),
         cwd=here,
-        env={**os.environ, "PYTHONPATH": paths},
+        env=environment(here),
         stdout=asyncio.subprocess.PIPE,
     )
     printed, _ = await process.communicate()
