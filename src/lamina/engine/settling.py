@@ -35,7 +35,14 @@ class Settling:
             # Who comes while another is at it waits: what it would see is not true any more.
             async with self._turn:
                 if containers.others_processes() - containers.records.living():
-                    await containers.records.finish(recover_containers(containers))
+                    await containers.records.finish(self._recover())
+
+    async def _recover(self) -> None:
+        try:
+            await recover_containers(self._containers)
+        except (LaminaError, OSError) as error:
+            # Whoever asks for something else has it all the same, and the next one tries again.
+            self._containers.parts.logger.warning("what killed processes left: %s", error)
 
     @asynccontextmanager
     async def first(self, context: AbstractAsyncContextManager[T]) -> AsyncIterator[T]:
@@ -56,8 +63,4 @@ class Settling:
     async def _go_on(self) -> None:
         while True:
             await asyncio.sleep(_INTERVAL)
-            try:
-                await self.settle()
-            except (LaminaError, OSError) as error:
-                # Whoever waits is not at fault, and the next one who asks is told.
-                self._containers.parts.logger.warning("containers of others: %s", error)
+            await self.settle()

@@ -656,6 +656,25 @@ async def test_what_a_process_ran_that_was_killed_meanwhile(docker: Engine, root
     assert await docker.container_start(id)
 
 
+async def test_what_cannot_be_removed_of_a_killed_process(docker: Engine, root: Path) -> None:
+    other = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", _RUN_AND_WAIT, str(root), IMAGE, stdout=asyncio.subprocess.PIPE
+    )
+    assert other.stdout is not None
+    id = (await other.stdout.readline()).decode().strip()
+    other.kill()
+    await other.wait()
+    (bundle,) = (root / "run").glob(f"*/bundles/{id}")
+    busy = bundle / "busy"
+    busy.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "none", busy], check=True)  # noqa: ASYNC221
+    try:
+        assert len(await docker.container_list(all=True)) == 1
+    finally:
+        subprocess.run(["umount", busy], check=True)  # noqa: ASYNC221
+    assert (await docker.container_inspect(id)).state.exit_code == 137
+
+
 async def test_who_waits_for_a_container_of_a_process_that_is_killed(
     docker: Engine, root: Path
 ) -> None:
