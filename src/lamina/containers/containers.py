@@ -7,10 +7,11 @@ container is the only one that can do anything to its processes.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from lamina.containers.happenings import container_event
 from lamina.containers.live import Live
@@ -52,8 +53,8 @@ class Containers:
         self.volumes = Volumes(volumes, parts.records.process)
         self._directory = directory
         self._live: dict[str, Live] = {}
-        self.closing = False
-        """Whether all are being ended, so that none is to be started again."""
+        self.closing = asyncio.Event()
+        """Set while all are being ended, so that none is to be started again."""
         self._tasks: set[asyncio.Task[None]] = set()
 
     # Finding.
@@ -228,7 +229,20 @@ class Containers:
             lambda transaction: transaction.do_all([PutContainer(container), *events])
         )
 
-    def spawn(self, work: asyncio.Task[None]) -> None:
-        """Keep a task that nobody waits for."""
-        self._tasks.add(work)
-        work.add_done_callback(self._tasks.discard)
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do what nobody waits for, but who closes all containers."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self.parts.logger.error("containers: %s", error, exc_info=error)
+
+    async def all_done(self, *, at_most: float) -> None:
+        """Wait for what was spawned, and end what takes more seconds than that."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=at_most)
+        for task in self._tasks:
+            task.cancel()

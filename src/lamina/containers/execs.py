@@ -30,8 +30,9 @@ from lamina.runtime.stdio import Inlet
 
 __all__ = ["Exec", "Execs", "inspect_exec"]
 
-_KEPT: Final = 300
+_KEPT: Final = 300.0
 """Seconds for which one that has ended can still be asked about."""
+_FEW: Final = 64
 _DRAIN_SECONDS: Final = 5.0
 _NOT_STARTED: Final = 126
 """The exit status of a command that could not be started, for whatever reason."""
@@ -57,11 +58,14 @@ class Exec:
 
 
 class Execs:
-    """All execs of the containers that one process runs."""
+    """All execs of the containers that one process runs; for `kept` seconds after their end."""
 
-    def __init__(self, containers: Containers) -> None:
+    def __init__(self, containers: Containers, *, kept: float = _KEPT) -> None:
         self._containers = containers
+        self._kept = kept
         self._execs: dict[str, Exec] = {}
+        self._many = _FEW
+        """So many there are when those are looked for that nobody can start any more."""
 
     def find(self, id: str) -> Exec:
         """An exec by its ID. ExecNotFound."""
@@ -85,6 +89,7 @@ class Execs:
         self._check_running(container, name)
         if not config.cmd:
             raise InvalidParameter("No exec command specified")
+        self._forget_orphans()
         made = Exec(secrets.token_hex(32), container.id, config)
         self._execs[made.id] = made
         command = " ".join(config.cmd)
@@ -145,12 +150,13 @@ class Execs:
             process = await sandbox.exec(spec, stdin=stdin, privileged=found.config.privileged)
         except (LaminaError, OSError) as error:
             found.exit_code = _NOT_STARTED
+            self._forget_later(found)
             if isinstance(error, InvalidParameter) and not isinstance(error, NotExecutable):
                 # It was asked for when the command was prepared.
                 raise StartFailed(str(error), _NOT_STARTED) from error
             raise
         found.process, found.pid = process, process.pid
-        self._containers.spawn(asyncio.create_task(self._watch(container, found, process)))
+        self._containers.spawn(self._watch(container, found, process))
         await self._containers.tell(container, f"exec_start: {command}", execID=found.id)
 
     async def _watch(self, container: Container, found: Exec, process: RunningProcess) -> None:
@@ -165,8 +171,19 @@ class Execs:
             await pumping
         found.exit_code, found.process = code, None
         found.output.end()
+        self._forget_later(found)
         await self._containers.tell(container, "exec_die", execID=found.id, exitCode=str(code))
-        asyncio.get_running_loop().call_later(_KEPT, self._execs.pop, found.id, None)
+
+    def _forget_later(self, ended: Exec) -> None:
+        asyncio.get_running_loop().call_later(self._kept, self._execs.pop, ended.id, None)
+
+    def _forget_orphans(self) -> None:
+        """Forget those that were never started, of containers that are no more."""
+        if len(self._execs) >= self._many:
+            there = self._containers.records.catalogue.containers
+            for each in [each for each in self._execs.values() if each.container_id not in there]:
+                del self._execs[each.id]
+            self._many = 2 * len(self._execs) + _FEW
 
 
 def exec_process(

@@ -5,9 +5,10 @@ from contextlib import suppress
 from typing import Final
 
 from lamina.containers.containers import Containers
-from lamina.containers.live import HealthState
+from lamina.containers.live import Live
 from lamina.containers.sandboxing import environment
 from lamina.containers.stored import settings_of
+from lamina.dockerfile.gostrings import show_duration
 from lamina.errors import LaminaError
 from lamina.models import HealthcheckResult
 from lamina.oci.containerconfig import ContainerConfig, Healthcheck
@@ -34,22 +35,29 @@ def has_check(check: Healthcheck | None) -> bool:
 
 
 async def check_health(
-    containers: Containers, container: Container, sandbox: Sandbox, state: HealthState
+    containers: Containers, container: Container, sandbox: Sandbox, live: Live
 ) -> None:
     """Check a container that has just started, for as long as it runs."""
     config = settings_of(container).config
-    check = config.healthcheck
-    if check is None:
+    check, state = config.healthcheck, live.health
+    if check is None or state is None:
         return
     begun = containers.now()
     interval = check.interval or _INTERVAL
     while True:
         starting = state.status == "starting" and containers.now() < begun + check.start_period
         pause = check.start_interval if starting and check.start_interval else interval
-        await asyncio.sleep(pause / _SECOND)
+        if await _ends_within(sandbox, pause / _SECOND):
+            return
+        pauses = live.pauses
+        if pauses % 2:
+            continue
         result = await _result(containers, container, sandbox, check)
         if sandbox.has_exited:
             return
+        if live.pauses != pauses:
+            # What failed meanwhile is no fault of its own.
+            continue
         before = state.status
         state.results = [*state.results, result][-_KEPT:]
         if result.exit_code == 0:
@@ -62,50 +70,73 @@ async def check_health(
             await containers.tell(container, f"health_status: {state.status}")
 
 
+async def _ends_within(sandbox: Sandbox, seconds: float) -> bool:
+    """Wait for some seconds; whether it has ended by then."""
+    try:
+        async with asyncio.timeout(seconds):
+            await sandbox.wait()
+    except TimeoutError:
+        return False
+    except LaminaError:
+        pass  # nobody will ever know
+    return True
+
+
 async def _result(
     containers: Containers, container: Container, sandbox: Sandbox, check: Healthcheck
 ) -> HealthcheckResult:
     """Run the command once."""
     begun = containers.now()
-    timeout = (check.timeout or _TIMEOUT) / _SECOND
     try:
         process = await sandbox.exec(_process(container, check))
-    except LaminaError as error:
+    except (LaminaError, OSError) as error:
         code, output = -1, str(error)
     else:
-        code, output = await _outcome(process, timeout)
+        code, output = await _outcome(process, check.timeout or _TIMEOUT)
     return HealthcheckResult(
         start=format_unix(begun), end=format_unix(containers.now()), exit_code=code, output=output
     )
 
 
-async def _outcome(process: RunningProcess, seconds: float) -> tuple[int, str]:
-    """The exit status of a command and what it wrote; -1 if it takes too long."""
+async def _outcome(process: RunningProcess, limit: int) -> tuple[int, str]:
+    """The exit status of a command and what it wrote; -1 after `limit` nanoseconds."""
     assert process.stderr is not None
-    reading = asyncio.gather(_text(process.stdout), _text(process.stderr))
+    kept = _Kept()
+    reading = asyncio.gather(kept.read(process.stdout), kept.read(process.stderr))
     try:
-        async with asyncio.timeout(seconds):
+        async with asyncio.timeout(limit / _SECOND):
             ended: Exit = await process.wait()
-            texts = await reading
-        return ended.code, "".join(texts)
+            await reading
+        return ended.code, kept.text()
     except TimeoutError:
-        await process.signal(9)
-        return -1, f"Health check exceeded timeout ({seconds:g}s)"
-    except LaminaError as error:
+        with suppress(LaminaError):
+            await process.signal(9)
+        return -1, f"Health check exceeded timeout ({show_duration(limit)})"
+    except (LaminaError, OSError) as error:
         return -1, str(error)
     finally:
         reading.cancel()
-        with suppress(asyncio.CancelledError, OSError):
-            await reading
+        await asyncio.wait({reading})
         process.close()
 
 
-async def _text(outlet: Outlet) -> str:
-    """What is written, as much of it as is kept."""
-    kept = b""
-    async for piece in outlet:
-        kept = (kept + piece)[:_MAX_OUTPUT]
-    return kept.decode(errors="replace")
+class _Kept:
+    """The beginning of what a command writes to both of its streams, as it comes."""
+
+    def __init__(self) -> None:
+        self._bytes = b""
+        self._is_cut = False
+
+    async def read(self, outlet: Outlet) -> None:
+        """Read all that is written, and keep some of it."""
+        async for piece in outlet:
+            room = _MAX_OUTPUT - len(self._bytes)
+            self._bytes += piece[:room]
+            self._is_cut = self._is_cut or len(piece) > room
+
+    def text(self) -> str:
+        """What was kept, and whether there was more."""
+        return self._bytes.decode(errors="replace") + ("..." if self._is_cut else "")
 
 
 def _process(container: Container, check: Healthcheck) -> ProcessSpec:

@@ -39,6 +39,8 @@ class Live:
         """Waits for its end, and does what is to be done then."""
         self.health: HealthState | None = None
         """How its health checks find it, if it has any."""
+        self.pauses = 0
+        """Grows when it is about to be paused, and when it goes on: odd while it may be paused."""
         self.stays = False
         """Whether it is not removed when it ends, though it is to be: it is being restarted."""
         self.rootfs_users = 0
@@ -87,6 +89,7 @@ class Live:
     def has_started(self, sandbox: Sandbox) -> None:
         """It runs."""
         self.sandbox = sandbox
+        self.pauses += self.pauses % 2
         _settle(self._started)
 
     def has_written(self) -> None:

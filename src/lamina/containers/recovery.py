@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+from typing import Final
 
 from lamina.containers.containers import Containers
 from lamina.containers.removal import remove_ended
@@ -13,6 +14,9 @@ from lamina.records.containers import Container
 from lamina.runtime.supervisor import Exit
 
 __all__ = ["close_containers", "recover_containers", "start_wanted"]
+
+_LAST_SECONDS: Final = 10.0
+"""How long what has ended may still have to be told and written down."""
 
 
 async def recover_containers(containers: Containers) -> None:
@@ -79,7 +83,7 @@ async def start_wanted(containers: Containers) -> None:
 
 async def close_containers(containers: Containers, seconds: int) -> None:
     """End all that this process runs, with `seconds` for each to do so by itself."""
-    containers.closing = True
+    containers.closing.set()
     # What is about to start is waited for, to be ended too.
     await containers.settled()
 
@@ -95,3 +99,4 @@ async def close_containers(containers: Containers, seconds: int) -> None:
     async with asyncio.TaskGroup() as group:
         for container in containers.running():
             group.create_task(end(container))
+    await containers.all_done(at_most=_LAST_SECONDS)

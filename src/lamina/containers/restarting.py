@@ -25,7 +25,7 @@ _WELL_SECONDS: Final = 10
 def wants_restart(containers: Containers, ended: Container) -> bool:
     """Whether a container that has ended is to be started again."""
     state, policy = state_of(ended), settings_of(ended).host_config.restart_policy
-    if containers.closing or state.stopped_by_hand:
+    if containers.closing.is_set() or state.stopped_by_hand:
         return False
     if policy.name == "on-failure":
         limit = policy.maximum_retry_count
@@ -47,10 +47,13 @@ async def start_again(
     start: Callable[[Container], Awaitable[None]],
 ) -> None:
     """Start a container in a while, if it still waits for that and its policy still wants it."""
-    await asyncio.sleep(live.delay)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(live.delay):
+            await containers.closing.wait()
+            return
     async with live.lock:
         known = containers.records.catalogue.containers.get(waiting.id)
-        if known is None or known.status != "restarting" or containers.closing:
+        if known is None or known.status != "restarting" or containers.closing.is_set():
             return
         if state_of(known).finished != state_of(waiting).finished:
             # It has run since.

@@ -69,7 +69,7 @@ async def start_container(containers: Containers, name: str) -> bool:
         if container.is_running:
             containers.check_ours(container)
             return False
-        if containers.closing:
+        if containers.closing.is_set():
             raise Unavailable("the engine is being closed")
         host = settings_of(container).host_config
         await asyncio.to_thread(check_sources, host)
@@ -109,12 +109,12 @@ async def _start(containers: Containers, container: Container, live: Live, **fac
         sandbox.close()
         await asyncio.shield(asyncio.create_task(sandbox.remove()))
         raise
+    live.has_started(sandbox)
     live.health = None
     if has_check(settings.config.healthcheck):
         live.health = HealthState()
-        check = check_health(containers, running, sandbox, live.health)
-        containers.spawn(asyncio.create_task(check))
-    live.has_started(sandbox)
+        check = check_health(containers, running, sandbox, live)
+        containers.spawn(check)
     live.watching = asyncio.create_task(_watch(containers, running, live, sandbox, log))
 
 
@@ -244,7 +244,7 @@ async def _ended(containers: Containers, container: Container, live: Live, ended
         async def start(waiting: Container) -> None:
             await _start(containers, waiting, live, restarts=restarts)
 
-        containers.spawn(asyncio.create_task(start_again(containers, exited, live, start)))
+        containers.spawn(start_again(containers, exited, live, start))
 
 
 # From outside.
@@ -359,7 +359,13 @@ async def pause_container(containers: Containers, name: str) -> None:
         container = containers.current(container)
         if container.status == "paused":
             raise Conflict(f"Container {container.id} is already paused")
-        await _pause(container, containers.sandbox(container))
+        sandbox = containers.sandbox(container)
+        live.pauses += 1
+        try:
+            await _pause(container, sandbox)
+        except BaseException:
+            live.pauses += 1
+            raise
         paused = with_state(container, status="paused", process=container.process)
         await containers.put(paused, "pause", durable=False)
 
@@ -383,5 +389,6 @@ async def unpause_container(containers: Containers, name: str) -> None:
         if container.status != "paused":
             raise Conflict(f"Container {container.id} is not paused")
         await containers.sandbox(container).resume()
+        live.pauses += 1
         going_on = with_state(container, status="running", process=container.process)
         await containers.put(going_on, "unpause", durable=False)

@@ -1,21 +1,12 @@
 import asyncio
 import logging
-import time
-from collections.abc import AsyncIterator
 from dataclasses import replace
-from pathlib import Path
 
-import pytest
-
-from lamina.containers.containers import Containers, Parts
+from lamina.containers.containers import Containers
 from lamina.containers.creating import Beginning
 from lamina.containers.intermediate import keep_intermediate
-from lamina.content.local import LocalStore
 from lamina.models import HostConfig
 from lamina.oci.containerconfig import ContainerConfig
-from lamina.records.configs import ImageConfigs
-from lamina.records.records import Records
-from lamina.runtime.workshop import Workshop
 from tests.unit.layers.trees import needs_root
 
 pytestmark = needs_root
@@ -29,16 +20,6 @@ STEP = Beginning(
     host=HostConfig(),
     created=0,
 )
-
-
-@pytest.fixture
-async def containers(tmp_path: Path) -> AsyncIterator[Containers]:
-    blobs = LocalStore(tmp_path / "content")
-    async with Records.open(tmp_path, blobs, logger=LOGGER) as records:
-        workshop = Workshop(tmp_path, records, blobs, logger=LOGGER)
-        parts = Parts(records, ImageConfigs(blobs), workshop, time.time_ns, LOGGER)
-        yield Containers(tmp_path / "containers", tmp_path / "volumes", parts)
-        await workshop.close()
 
 
 async def with_snapshot(containers: Containers) -> Beginning:

@@ -1,10 +1,12 @@
 """Containers through an engine, on a real runtime."""
 
 import asyncio
+import resource
 import sqlite3
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
@@ -35,6 +37,7 @@ from lamina.models import (
     RestartPolicy,
 )
 from lamina.oci.containerconfig import ContainerConfig, Healthcheck
+from lamina.oci.timestamp import format_unix
 from lamina.snapshots.mounting import mounts_below
 from tests.real import archives
 from tests.real.images import busybox_image, tar_of
@@ -299,6 +302,76 @@ async def test_health(docker: Engine) -> None:
     assert isinstance(health, Health)
     assert (health.status, health.failing_streak) == ("healthy", 0)
     assert (health.log[-1].exit_code, health.log[-1].output) == (0, "checked\n")
+
+
+async def checked(engine: Engine, id: str, what: Callable[[Health], bool]) -> Health:
+    """How a container is, as soon as that is so."""
+    async with asyncio.timeout(20):
+        while True:
+            health = (await engine.container_inspect(id)).state.health
+            if isinstance(health, Health) and what(health):
+                return health
+            await asyncio.sleep(0)
+
+
+async def test_nobody_is_found_ill_while_he_is_paused(docker: Engine) -> None:
+    check = Healthcheck(test=("CMD", "true"), interval=10_000_000, retries=1)
+    id = await create(docker, "sleep", "1000", healthcheck=check)
+    await docker.container_start(id)
+    await checked(docker, id, lambda health: health.status == "healthy")
+    await docker.container_pause(id)
+    await run(docker, "true")  # which takes longer than many checks
+    await docker.container_unpause(id)
+    now = format_unix(time.time_ns())
+    health = await checked(docker, id, lambda health: health.log[-1].start > now)
+    assert {result.exit_code for result in health.log} == {0}
+
+
+async def test_a_check_that_cannot_be_begun_is_not_the_last(docker: Engine) -> None:
+    check = Healthcheck(test=("CMD", "true"), interval=10_000_000, retries=1_000_000)
+    id = await create(docker, "sleep", "1000", healthcheck=check)
+    await docker.container_start(id)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1, limits[1]))
+    try:
+        found = await checked(docker, id, lambda health: health.failing_streak > 0)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert "File too large" in found.log[-1].output
+    await checked(docker, id, lambda health: health.status == "healthy")
+
+
+async def test_what_a_check_says(docker: Engine) -> None:
+    for script, code, output in (
+        ("yes | head -c 5000", 0, "y\n" * 2048 + "..."),
+        ("sleep 1000", -1, "Health check exceeded timeout (500ms)"),
+    ):
+        check = Healthcheck(test=("CMD-SHELL", script), interval=10_000_000, timeout=500_000_000)
+        id = await create(docker, "sleep", "1000", healthcheck=check)
+        await docker.container_start(id)
+        health = await checked(docker, id, lambda health: bool(health.log))
+        assert (health.log[0].exit_code, health.log[0].output) == (code, output)
+
+
+async def test_nothing_goes_on_when_the_engine_is_closed(root: Path) -> None:
+    hour = 3600 * 1_000_000_000
+    mine = asyncio.all_tasks()
+    async with Engine.open(root) as engine:
+        await load(engine, tar_of(archives.docker_archive((busybox_image(), [IMAGE]))))
+        check = Healthcheck(test=("CMD", "true"), interval=hour)
+        await run(engine, "true", healthcheck=check)
+        await create(engine, "sleep", "1000", name="on", healthcheck=check)
+        await engine.container_start("on")
+        made = await engine.container_exec("on", ExecConfig(cmd=("sleep", "1000")))
+        async with engine.exec_start(made.id, detach=True):
+            pass
+        always = HostConfig(restart_policy=RestartPolicy(name="always"))
+        await create(engine, "false", name="again", host=always)
+        await engine.container_start("again")
+        async with asyncio.timeout(20):
+            while (await engine.container_inspect("again")).restart_count < 3:  # noqa: ASYNC110
+                await asyncio.sleep(0)
+    assert {task.get_coro() for task in asyncio.all_tasks() - mine} == set()
 
 
 async def test_being_attached_from_the_start(docker: Engine) -> None:
