@@ -12,7 +12,8 @@ __all__ = ["LogOptions", "parse_size"]
 _KNOWN: Final = frozenset(
     ("compress", "env", "env-regex", "labels", "labels-regex", "max-file", "max-size", "tag")
 )
-_SIZE: Final = re.compile(r"(\d+(?:\.\d+)?) ?([kmgt]?)i?b?", re.IGNORECASE)
+_SIZE: Final = re.compile(r"(\d{1,18}(?:\.\d{1,18})?) ?([kmgt]?)i?b?", re.IGNORECASE | re.ASCII)
+_MOST_FILES: Final = re.compile(r"\d{1,9}", re.ASCII)
 _UNITS: Final = " kmgt"
 
 
@@ -33,7 +34,7 @@ class LogOptions:
                 raise InvalidParameter(f"unknown log opt '{name}' for json-file log driver")
         limit = parse_size(options["max-size"]) if "max-size" in options else None
         text = options.get("max-file", "1")
-        files = int(text) if text.isdigit() else 0
+        files = int(text) if _MOST_FILES.fullmatch(text) else 0
         if files < 1:
             raise InvalidParameter("max-file cannot be less than 1")
         return cls(limit, files)

@@ -161,7 +161,10 @@ def test_sizes(text: str, size: int) -> None:
     ("options", "words"),
     [
         ({"max-file": "0"}, "max-file cannot be less than 1"),
+        ({"max-file": "²"}, "max-file cannot be less than 1"),
+        ({"max-file": "9" * 5000}, "max-file cannot be less than 1"),
         ({"max-size": "x"}, "invalid size"),
+        ({"max-size": "9" * 400}, "invalid size"),
         ({"syslog-address": "x"}, "unknown log opt 'syslog-address' for json-file log driver"),
     ],
 )
