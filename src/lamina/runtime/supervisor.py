@@ -117,28 +117,31 @@ class Supervisor:
     async def _ask(
         self, request: dict[str, Any], fds: Sequence[int] = ()
     ) -> tuple[dict[str, Any], int | None]:
-        if self._gone.is_set():
-            raise Unavailable("the monitor of the containers has ended")
         self._numbers += 1
         number = self._numbers
-        self._answers[number] = self._loop.create_future()
+        answer: asyncio.Future[tuple[dict[str, Any], int | None]] = self._loop.create_future()
+        self._answers[number] = answer
         packet = json.dumps({"n": number, **request}).encode()
-        rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))
-        while True:
-            try:
-                self._socket.sendmsg([packet], [rights] if fds else [])
-                break
-            except BlockingIOError:
+        try:
+            while not self._sent(packet, fds):  # noqa: ASYNC110 - nothing tells
                 # It is busy, and its queue full: it will have read some of it soon.
                 await asyncio.sleep(0.01)
-            except ConnectionError as error:
-                del self._answers[number]
-                raise Unavailable("the monitor of the containers has ended") from error
-        try:
-            return await asyncio.shield(self._answers[number])
+            return await answer
         finally:
-            if self._answers[number].done():
-                del self._answers[number]
+            del self._answers[number]
+
+    def _sent(self, packet: bytes, fds: Sequence[int]) -> bool:
+        """Send a request; False if there is no room for it now. Unavailable."""
+        rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))
+        try:
+            if not self._gone.is_set():
+                self._socket.sendmsg([packet], [rights] if fds else [])
+                return True
+        except BlockingIOError:
+            return False
+        except ConnectionError:
+            pass
+        raise Unavailable("the monitor of the containers has ended")
 
     def _read(self) -> None:
         while True:
@@ -161,7 +164,6 @@ class Supervisor:
                 waiting.set_result((message, terminal))
                 return
             # Given up by who asked.
-            self._answers.pop(number, None)
         elif (name := message.get("exited")) is not None:
             exited = self._exits.pop(name, None)
             if exited is not None and not exited.done():

@@ -3,6 +3,9 @@
 import asyncio
 from pathlib import Path
 
+import pytest
+
+from lamina.errors import Unavailable
 from lamina.runtime.stdio import Pipes
 from lamina.runtime.supervisor import Supervisor
 
@@ -26,3 +29,18 @@ async def test_a_process_may_outlive_its_container(tmp_path: Path) -> None:
     pipes.close_ours()
     pipes.close_theirs()
     await supervisor.close()
+
+
+async def test_who_gives_up_asking_leaves_nothing(tmp_path: Path) -> None:
+    supervisor = await Supervisor.start(tmp_path / "lock")
+    asking = asyncio.create_task(supervisor.signal("nobody", 0))
+    await asyncio.sleep(0)
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    # Answers come in their order.
+    assert not await supervisor.signal("nobody", 0)
+    assert supervisor._answers == {}  # noqa: SLF001 - nothing else tells
+    await supervisor.close()
+    with pytest.raises(Unavailable):
+        await supervisor.signal("nobody", 0)
