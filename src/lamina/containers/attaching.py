@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 
 from lamina.containers.attachment import AttachedStreams
 from lamina.containers.containers import Containers
+from lamina.containers.live import Live
 from lamina.containers.logs import LogFile, LogQuery
 from lamina.containers.stored import settings_of, state_of
 from lamina.errors import Conflict, NotImplementedHere
@@ -32,14 +33,14 @@ def container_output(
     if not container.has_process or (not follow and live.sandbox is None):
         return log.read(query)
     if not follow:
-        return _said(containers, container, log.read(query))
+        return _said(containers, container, live, log.read(query))
     if live.sandbox is not None:
         return log.read(query, more=live.more)
     return log.read(query, more=lambda: _others(containers, container))
 
 
 async def _said(
-    containers: Containers, container: Container, log: AsyncIterator[Frame]
+    containers: Containers, container: Container, live: Live, log: AsyncIterator[Frame]
 ) -> AsyncIterator[Frame]:
     """The log of a running container; one that was started just now may first say something.
 
@@ -48,7 +49,7 @@ async def _said(
     """
     age = (containers.now() - state_of(container).started) / 1_000_000_000
     if 0 <= age < _FIRST_MOMENT:
-        await asyncio.wait({containers.live(container).exit()}, timeout=_FIRST_MOMENT - age)
+        await asyncio.wait({live.exit()}, timeout=_FIRST_MOMENT - age)
     async for frame in log:
         yield frame
 

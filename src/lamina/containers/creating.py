@@ -93,7 +93,7 @@ async def create_container(
     )
     container = await records.finish(make_container(containers, beginning))
     networks = await workshop.networks()
-    no_network = await networks.lacking() if wants_network(host) else ""
+    no_network = await records.finish(networks.lacking()) if wants_network(host) else ""
     return container, warnings_about(host, runtime.machine, no_network=no_network)
 
 

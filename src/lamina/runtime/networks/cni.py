@@ -4,6 +4,7 @@ import asyncio
 import logging
 import secrets
 
+from lamina.content.threads import run_to_end
 from lamina.errors import Unavailable
 from lamina.runtime.networks.bridge import Bridge
 from lamina.runtime.networks.namespaces import Namespace, Surroundings
@@ -24,10 +25,12 @@ class CniWay:
         self._surroundings = surroundings
         self._process = process
         self._logger = logger
+        # Else those who wait for the bridge would take all the threads there are.
+        self._turn = asyncio.Lock()
 
     async def check(self) -> None:
         """As the protocol says."""
-        await asyncio.to_thread(self._bridge.check)
+        await run_to_end(self._bridge.check)
 
     async def open(self) -> "CniNetwork":
         """As the protocol says."""
@@ -35,14 +38,18 @@ class CniWay:
         # A new one each time: what is left of an earlier start may still be at its end.
         id = f"{self._process}-{secrets.token_hex(8)}"
         try:
-            endpoint = await asyncio.to_thread(self._bridge.attach, id, namespace.path)
+            async with self._turn:
+                # To its end: it must not be at work in a namespace that is closed.
+                endpoint = await run_to_end(lambda: self._bridge.attach(id, namespace.path))
         except OSError as error:
             namespace.close()
             raise Unavailable(f"no network: {error}") from error
         except BaseException:
             namespace.close()
             raise
-        return CniNetwork(self._bridge, namespace, endpoint, id=id, logger=self._logger)
+        return CniNetwork(
+            self._bridge, namespace, endpoint, id=id, turn=self._turn, logger=self._logger
+        )
 
 
 class CniNetwork:
@@ -55,11 +62,13 @@ class CniNetwork:
         endpoint: Endpoint,
         *,
         id: str,
+        turn: asyncio.Lock,
         logger: logging.Logger,
     ) -> None:
         self._bridge = bridge
         self._namespace = namespace
         self._id = id
+        self._turn = turn
         self._logger = logger
         self.endpoint = endpoint
 
@@ -71,7 +80,8 @@ class CniNetwork:
     async def close(self) -> None:
         """As the protocol says; what cannot be taken away now is when the root is next opened."""
         try:
-            await asyncio.to_thread(self._bridge.detach, self._id, self.path)
+            async with self._turn:
+                await run_to_end(lambda: self._bridge.detach(self._id, self.path))
         except (Unavailable, OSError) as error:
             self._logger.warning("network %s: %s", self._id, error)
         finally:

@@ -164,7 +164,7 @@ class PastaNetwork:
                 await writer.wait_closed()
 
         server = await asyncio.start_server(answer, "127.0.0.1", 0)
-        async with server:
+        try:
             port = str(server.sockets[0].getsockname()[1])
             probe = [sys.executable, "-S", "-c", _PROBE, BEHIND_A_PROGRAM.gateway, port, word]
             process = await asyncio.create_subprocess_exec(
@@ -179,6 +179,9 @@ class PastaNetwork:
                 process.kill()
                 await process.wait()
                 raise
+        finally:
+            # Connections that it has lost end with it.
+            server.close()
         if output.decode() != f"hello {word}":
             reason = errors.decode(errors="replace").strip().rpartition("\n")[2]
             raise OSError(reason or "a connection through it loses what it carries")
@@ -191,4 +194,4 @@ class PastaNetwork:
                 self._process.kill()
             await self._process.wait()
         if self._place is not None:
-            self._place.unlink()
+            self._place.unlink(missing_ok=True)

@@ -6,6 +6,7 @@ Nothing of the host is changed for it.
 
 import asyncio
 import os
+from contextlib import suppress
 from typing import Final
 
 from lamina.errors import Unavailable
@@ -96,4 +97,7 @@ class SlirpNetwork:
             self._exit = None
         self._namespace.close()
         if self._process is not None:
+            # It ends by itself, if it is what it should be.
+            with suppress(ProcessLookupError):
+                self._process.kill()
             await self._process.wait()

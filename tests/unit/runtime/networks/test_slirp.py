@@ -1,5 +1,8 @@
+import asyncio
 import socket
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -47,3 +50,31 @@ async def test_what_forwards_ends_with_its_network(tmp_path: Path) -> None:
     assert len(processes_with(path)) == 1
     await network.close()
     assert processes_with(path) == []
+
+
+class Counting(ThreadPoolExecutor):
+    """Threads that know how much they were given."""
+
+    count = 0
+
+    def submit(self, *call: Any, **named: Any) -> Future[Any]:  # noqa: ANN401 - as the base class
+        self.count += 1
+        return super().submit(*call, **named)
+
+
+async def test_a_program_that_does_something_else_is_ended(tmp_path: Path) -> None:
+    program = tmp_path / "program"
+    program.write_text(f"#!/bin/sh\nexec tail -f {program}\n")
+    program.chmod(0o755)
+    threads = Counting()
+    asyncio.get_running_loop().set_default_executor(threads)
+    way = SlirpWay(str(program), Surroundings(directory=tmp_path))
+    opening = asyncio.create_task(way.open())
+    async with asyncio.timeout(8):
+        # One makes a namespace, the other waits until it is said to be ready.
+        while threads.count < 2:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        opening.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await opening
+    assert processes_with(str(program)) == []
