@@ -17,7 +17,7 @@ from lamina.build.cache_mounts import CacheMounts
 from lamina.build.parts import BuildParts
 from lamina.build.scratch import sweep_left_overs
 from lamina.containers.containers import Containers, Parts
-from lamina.containers.recovery import close_containers, recover_containers
+from lamina.containers.recovery import close_containers
 from lamina.content.local import LocalStore
 from lamina.default_root import default_root
 from lamina.engine.build_pruning import build_cache
@@ -156,7 +156,7 @@ class Engine(ImageOperations, ContainerOperations):
             try:
                 engine = cls(root, builds)
                 await engine._forget_unfinished()
-                await recover_containers(containers)
+                await engine._settling.recover()
                 yield engine
             finally:
                 # Whoever is cancelled once more meanwhile leaves nothing running either.

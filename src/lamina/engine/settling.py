@@ -1,7 +1,7 @@
-"""Containers of processes that were killed while this one has the root open.
+"""Containers of processes that were killed, before this one opened the root or since.
 
 Whoever opens a root brings those to rest that it finds; whose process is killed later is noticed
-here, when somebody asks.
+when somebody asks.
 """
 
 import asyncio
@@ -35,9 +35,10 @@ class Settling:
             # Who comes while another is at it waits: what it would see is not true any more.
             async with self._turn:
                 if containers.others_processes() - containers.records.living():
-                    await containers.records.finish(self._recover())
+                    await containers.records.finish(self.recover())
 
-    async def _recover(self) -> None:
+    async def recover(self) -> None:
+        """Do it, whether there are any or not, and remove all that killed processes left."""
         try:
             await recover_containers(self._containers)
         except (LaminaError, OSError) as error:

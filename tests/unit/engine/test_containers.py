@@ -743,6 +743,8 @@ async def test_what_cannot_be_removed_of_a_killed_process(docker: Engine, root: 
     subprocess.run(["mount", "-t", "tmpfs", "none", busy], check=True)  # noqa: ASYNC221
     try:
         assert len(await docker.container_list(all=True)) == 1
+        async with Engine.open(root) as another:
+            assert len(await another.container_list(all=True)) == 1
     finally:
         subprocess.run(["umount", busy], check=True)  # noqa: ASYNC221
     assert (await docker.container_inspect(id)).state.exit_code == 137
