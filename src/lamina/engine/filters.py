@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final
 
 from lamina.dockerfile.goglob import BadPattern, tokens
@@ -71,28 +72,37 @@ class FilterSet:
         return all(_has_label(labels or {}, text) for text in self[name])
 
     def finds(self, name: str, text: str) -> bool:
-        """Whether a value of the filter is in `text`, at its ends where ``^`` and ``$`` say so.
+        """Whether a value of the filter is `text`, or a regular expression that is found in it.
 
-        dockerd takes it for a pattern, which could be one that never ends matching.
+        One of Go's, as in a dockerd; what is none finds nothing.
         """
-        return name not in self or any(_is_in(text, wanted) for wanted in self[name])
+        return name not in self or any(
+            text == wanted or _is_found(wanted, text) for wanted in self[name]
+        )
 
     def invalid(self, name: str) -> InvalidFilter:
         """The error for a filter with a value it cannot have."""
         return InvalidFilter(f"invalid filter '{name}=[{' '.join(self[name])}]'", name=name)
 
 
-def _is_in(text: str, wanted: str) -> bool:
-    bare = wanted.removeprefix("^").removesuffix("$")
-    match wanted.startswith("^"), wanted.endswith("$"):
-        case True, True:
-            return text == bare
-        case True, False:
-            return text.startswith(bare)
-        case False, True:
-            return text.endswith(bare)
-        case _:
-            return bare in text
+def _is_found(pattern: str, text: str) -> bool:
+    found = _searching(pattern)
+    return found is not None and found(text)
+
+
+@lru_cache(maxsize=64)
+def _searching(pattern: str) -> Callable[[str], bool] | None:
+    """A search that takes a time in proportion to the text; None for no regular expression."""
+    # Whoever never filters so need not wait for it to be loaded.
+    import re2  # noqa: PLC0415
+
+    options = re2.Options()
+    options.log_errors = False
+    try:
+        expression = re2.compile(pattern, options)
+    except (re2.error, UnicodeError):
+        return None
+    return lambda text: expression.search(text) is not None
 
 
 def _texts(value: object) -> tuple[str, ...]:

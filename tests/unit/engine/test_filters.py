@@ -121,3 +121,29 @@ def test_times(text: str, moment: int) -> None:
 def test_times_that_are_none(text: str) -> None:
     with pytest.raises(InvalidParameter, match="failed to parse value as time or duration"):
         parse_time(text, NOW)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "found"),
+    [
+        ("web", True),
+        ("^/web-[0-9]+$", True),
+        ("db|web", True),
+        ("^web", False),
+        ("(/|[a-z])*-1+$", True),
+        # Engines that go back over the text would be at these for ever.
+        ("((/|[a-z])+)+!$", False),
+        ("(.*)*(.*)*(.*)*=", False),
+        # None of RE2's, and of Go's.
+        ("web(", False),
+        ("(?<=/)web", False),
+        ("\ud800", False),
+    ],
+)
+def test_names_are_found_by_regular_expressions(pattern: str, *, found: bool) -> None:
+    filters = FilterSet.check({"name": [pattern]}, ["name"])
+    assert filters.finds("name", "/web-" + "1" * 60) == found
+
+
+def test_what_is_the_text_itself_is_found_whatever_it_means() -> None:
+    assert FilterSet.check({"name": ["a(+"]}, ["name"]).finds("name", "a(+")
