@@ -48,8 +48,10 @@ async def build_image(
         if ignore is not None:
             context = await run_to_end(partial(context.without_ignored, ignore))
         platform = (request.platform or parts.resources.platform).normalized()
-        plan = _plan(dockerfile, request, platform)
-        check_plan(plan, request, platform=platform, ignore=ignore)
+        # In threads, since what a Dockerfile asks for may take its time.
+        plan = await run_to_end(partial(_plan, dockerfile, request, platform))
+        checked = partial(check_plan, plan, request, platform=platform, ignore=ignore)
+        await run_to_end(checked)
 
         async def build(told: Report) -> str:
             async with parts.resources.incoming() as coming:
@@ -125,13 +127,9 @@ class _Build:
         if result is None:
             raise LaminaError("No image was generated. Is your Dockerfile empty?")
         work, made = self._work, self._stages.made
-        warnings = check_plan(
-            work.plan,
-            request,
-            platform=work.platform,
-            ignore=work.ignore,
-            bases=self._stages.bases,
-        )
+        checked = partial(check_plan, work.plan, request, platform=work.platform)
+        bases = self._stages.bases
+        warnings = await run_to_end(partial(checked, ignore=work.ignore, bases=bases))
         if request.squash:
             result = await self._squashed(result)
             made = [*made, result]

@@ -74,8 +74,6 @@ class GitSource:
                 text = f"{before}.git{hash_sign}{after}"
         if not (_HTTP.fullmatch(text) or _OTHER.fullmatch(text)):
             return None
-        if "\0" in text:
-            raise InvalidParameter(f"invalid URL of a repository: {text!r}")
         before, _, fragment = text.partition("#")
         ref, _, directory = fragment.partition(":")
         url, _, query = before.partition("?")
@@ -87,6 +85,8 @@ class GitSource:
         directory = directory or asked.get("subdir", "")
         if ref.startswith("-") or any(char.isspace() for char in ref):
             raise InvalidParameter(f"invalid refspec: {ref}")
+        if "\0" in url + ref + directory:
+            raise InvalidParameter(f"invalid URL of a repository: {text!r}")
         return cls(url, ref, directory)
 
 

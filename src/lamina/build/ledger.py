@@ -149,9 +149,10 @@ def _pending(images: Iterable[BuiltImage]) -> list[BuiltImage]:
 def _put(transaction: Transaction, image: BuiltImage, others: Sequence[BuiltImage]) -> None:
     """Write an image down, or its parent if it is known without; one that is gone is none."""
     known = transaction.catalogue.images
-    parent = None
-    if image.parent is not None and (image.parent.id in known or image.parent in others):
-        parent = image.parent.id
+    # Looked at once: this is another thread, and who has it written down lets go of it.
+    above, parent = image.parent, None
+    if above is not None and (above.id in known or above in others):
+        parent = above.id
     old = known.get(image.id)
     if old is not None:
         if old.parent is None and parent is not None:

@@ -1,6 +1,6 @@
 """Checks of FROM lines: their variables, and the platforms they ask for."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from lamina.dockerfile import check_rules as rules
 from lamina.dockerfile.buildargs import BuildArguments
@@ -10,7 +10,7 @@ from lamina.dockerfile.instructions import From
 from lamina.dockerfile.shellwords import Expander, Expansion
 from lamina.dockerfile.source import Lines
 from lamina.dockerfile.stages import Dockerfile
-from lamina.dockerfile.suggestion import did_you_mean
+from lamina.dockerfile.suggestion import Suggestions
 from lamina.errors import InvalidPlatform, InvalidReference
 from lamina.oci.platform import Platform
 from lamina.oci.reference import Reference
@@ -21,13 +21,14 @@ def check_origins(
     arguments: BuildArguments,
     defaults: BuildArguments,
     expander: Expander,
+    suggestions: Suggestions,
 ) -> Iterator[CheckWarning]:
     """Check every FROM; `defaults` are the arguments of a build that is given none.
 
     Raises DockerfileError for an expansion that fails.
     """
     declared = {item.name for arg in dockerfile.arguments for item in arg.arguments}
-    declared |= arguments.globals.keys()
+    known = sorted(declared | arguments.globals.keys())
     for stage in dockerfile.stages:
         origin = stage.origin
         base = defaults.expand_global(origin.base, expander).text
@@ -39,17 +40,19 @@ def check_origins(
             )
             yield CheckWarning(rules.INVALID_DEFAULT_ARG_IN_FROM, detail, origin.lines)
         used = arguments.expand_global(origin.base, expander)
-        yield from _undeclared(used, declared, origin.lines)
+        yield from _undeclared(used, known, origin.lines, suggestions)
         if origin.platform:
             platform = arguments.expand_global(origin.platform, expander)
-            yield from _undeclared(platform, declared, origin.lines)
+            yield from _undeclared(platform, known, origin.lines, suggestions)
             yield from _redundant(origin, platform, arguments)
             yield from _constant(origin, platform)
 
 
-def _undeclared(expansion: Expansion, declared: set[str], lines: Lines) -> Iterator[CheckWarning]:
-    for name in sorted(expansion.unmatched - declared):
-        hint = did_you_mean(name, sorted(declared), case_sensitive=True)
+def _undeclared(
+    expansion: Expansion, declared: Collection[str], lines: Lines, suggestions: Suggestions
+) -> Iterator[CheckWarning]:
+    for name in sorted(expansion.unmatched.difference(declared)):
+        hint = suggestions.hint(name, declared)
         detail = f"FROM argument '{name}' is not declared{hint}"
         yield CheckWarning(rules.UNDEFINED_ARG_IN_FROM, detail, lines)
 

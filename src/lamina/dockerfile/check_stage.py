@@ -12,7 +12,7 @@ from lamina.dockerfile.ignore import IgnorePatterns, clean
 from lamina.dockerfile.shellwords import Expander, environment
 from lamina.dockerfile.source import DockerfileError
 from lamina.dockerfile.stages import Stage
-from lamina.dockerfile.suggestion import did_you_mean
+from lamina.dockerfile.suggestion import Suggestions
 from lamina.oci.platform import Platform
 
 _DEFAULT_ENV = ("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",)
@@ -64,6 +64,7 @@ class StageChecker:
     arguments: StageArguments
     expander: Expander
     ignore: IgnorePatterns | None
+    suggestions: Suggestions
     _set: dict[str, ins.Instruction] = field(default_factory=dict)
 
     def run(self) -> Iterator[CheckWarning]:
@@ -113,7 +114,7 @@ class StageChecker:
         if self.facts.variables is None:
             return
         for name in sorted(unmatched - self.facts.declared - _UNSEEN):
-            hint = did_you_mean(name, self.facts.variables, case_sensitive=True)
+            hint = self.suggestions.hint(name, self.facts.variables)
             detail = f"Usage of undefined variable '${name}'{hint.replace('mean ', 'mean $')}"
             yield CheckWarning(rules.UNDEFINED_VAR, detail, instruction.lines)
 

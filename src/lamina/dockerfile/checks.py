@@ -18,6 +18,7 @@ from lamina.dockerfile.ignore import IgnorePatterns
 from lamina.dockerfile.shellwords import Expander
 from lamina.dockerfile.source import DockerfileError
 from lamina.dockerfile.stages import SCRATCH, Dockerfile
+from lamina.dockerfile.suggestion import Suggestions
 from lamina.errors import InvalidParameter
 from lamina.oci.platform import Platform
 
@@ -82,18 +83,23 @@ def _all(dockerfile: Dockerfile, known: CheckInput) -> Iterator[CheckWarning]:
     predefined = platform_arguments(known.build_platform, known.target_platform, stage=stage_name)
     arguments = BuildArguments(known.build_arguments, predefined)
     defaults = BuildArguments({}, predefined)
+    suggestions = Suggestions()
     try:
         for instruction in dockerfile.arguments:
             arguments.declare_global(instruction, expander)
             defaults.declare_global(instruction, expander)
-        yield from check_origins(dockerfile, arguments, defaults, expander)
+        yield from check_origins(dockerfile, arguments, defaults, expander, suggestions)
     except DockerfileError:
         return
-    yield from _check_stages(dockerfile, known, arguments, expander)
+    yield from _check_stages(dockerfile, known, arguments, expander, suggestions)
 
 
 def _check_stages(
-    dockerfile: Dockerfile, known: CheckInput, arguments: BuildArguments, expander: Expander
+    dockerfile: Dockerfile,
+    known: CheckInput,
+    arguments: BuildArguments,
+    expander: Expander,
+    suggestions: Suggestions,
 ) -> Iterator[CheckWarning]:
     facts: dict[int, StageFacts] = {}
     for stage in dockerfile.stages:
@@ -106,7 +112,9 @@ def _check_stages(
             inherited = facts[parent.index]
         else:
             inherited = StageFacts.of(BaseImage() if base == SCRATCH else known.bases.get(base))
-        checker = StageChecker(stage, inherited, arguments.stage(), expander, known.ignore)
+        checker = StageChecker(
+            stage, inherited, arguments.stage(), expander, known.ignore, suggestions
+        )
         found = [*checker.run()]
         facts[stage.index] = checker.facts
         if known.stages is None or stage.index in known.stages:

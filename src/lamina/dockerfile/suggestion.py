@@ -1,13 +1,16 @@
 """Suggestions for misspelt names."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Final
 
 _FARTHEST: Final = 3
 """Edits that make a name another one altogether."""
 
 _LONGEST: Final = 64
-"""Characters of a name worth a suggestion; no known name is nearly as long."""
+"""Characters of a name worth a suggestion."""
+
+_MOST: Final = 20_000
+"""Names that are looked at for all suggestions about one Dockerfile."""
 
 
 def closest(name: str, known: Iterable[str], *, case_sensitive: bool) -> str | None:
@@ -21,7 +24,7 @@ def closest(name: str, known: Iterable[str], *, case_sensitive: bool) -> str | N
         candidate = option if case_sensitive else option.lower()
         if candidate == wanted:
             return None
-        edits = _edit_distance(wanted, candidate)
+        edits = _edit_distance(wanted, candidate, distance)
         if edits < distance:
             best, distance = candidate, edits
     if best is not None and not case_sensitive and name == name.upper() != name.lower():
@@ -35,12 +38,28 @@ def did_you_mean(name: str, known: Iterable[str], *, case_sensitive: bool = Fals
     return f" (did you mean {match}?)" if match else ""
 
 
-def _edit_distance(first: str, second: str) -> int:
-    """The Levenshtein distance."""
+class Suggestions:
+    """Those about one Dockerfile, which may have any number of names, defined and not."""
+
+    def __init__(self) -> None:
+        self._left = _MOST
+
+    def hint(self, name: str, known: Collection[str]) -> str:
+        """`did_you_mean`, as long as it takes no time to speak of."""
+        self._left -= len(known)
+        return did_you_mean(name, known, case_sensitive=True) if self._left >= 0 else ""
+
+
+def _edit_distance(first: str, second: str, limit: int) -> int:
+    """The Levenshtein distance, if it is below `limit`; else that or more."""
+    if abs(len(first) - len(second)) >= limit:
+        return limit
     row = list(range(len(second) + 1))
     for i, left in enumerate(first, 1):
-        diagonal, row[0] = row[0], i
-        for j, right in enumerate(second, 1):
-            edits = min(row[j] + 1, row[j - 1] + 1, diagonal + (left != right))
+        # Farther from the diagonal it is `limit` or more.
+        begin, end = max(1, i - limit + 1), min(len(second), i + limit - 1)
+        diagonal, row[begin - 1] = row[begin - 1], i
+        for j in range(begin, end + 1):
+            edits = min(row[j] + 1, row[j - 1] + 1, diagonal + (left != second[j - 1]))
             diagonal, row[j] = row[j], edits
     return row[-1]

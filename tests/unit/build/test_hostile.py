@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 from pathlib import Path
 
 import pytest
@@ -124,6 +125,26 @@ async def test_a_context_with_a_hard_link_to_nothing(engine: Engine, tmp_path: P
     with pytest.raises(LaminaError):
         await build(engine, "FROM busybox", [hard_link("hard", "nowhere")])
     look_at(tmp_path / "root").check_tidy()
+
+
+async def test_whoever_checks_a_dockerfile_lets_others_work(engine: Engine) -> None:
+    """However long it takes to find what its undefined variables were meant to be."""
+    names = [f"{number}{'x' * 60}" for number in range(1000)]
+    lines = [f"ENV a{name}=$b{name}" for name in names]
+    longest = 0.0
+
+    async def work() -> None:
+        nonlocal longest
+        before = time.monotonic()
+        while True:
+            await asyncio.sleep(0)
+            longest, before = max(longest, time.monotonic() - before), time.monotonic()
+
+    working = asyncio.create_task(work())
+    with pytest.raises(LaminaError, match="lint violation"):
+        await build(engine, "\n".join(["# check=error=true", "FROM scratch", *lines]))
+    working.cancel()
+    assert longest < 1
 
 
 async def test_directories_that_become_files(engine: Engine) -> None:

@@ -277,7 +277,16 @@ def test_urls_of_repositories(text: str, expected: GitSource | None) -> None:
     assert GitSource.parse(text) == expected
 
 
-@pytest.mark.parametrize("text", ["git://x/a#--upload-pack=x", "https://x.y/a.git?x=1"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "git://x/a#--upload-pack=x",
+        "https://x.y/a.git?x=1",
+        "https://x.y/a\0.git",
+        "https://x.y/a.git?ref=%00",
+        "https://x.y/a.git?subdir=%00",
+    ],
+)
 def test_urls_that_are_refused(text: str) -> None:
     with pytest.raises(InvalidParameter):
         GitSource.parse(text)

@@ -1,7 +1,7 @@
 import pytest
 from hypothesis import given, strategies as st
 
-from lamina.dockerfile.suggestion import closest, did_you_mean
+from lamina.dockerfile.suggestion import Suggestions, closest, did_you_mean
 
 KNOWN = ("FROM", "RUN", "COPY", "ENTRYPOINT")
 
@@ -34,3 +34,15 @@ def test_case_may_count() -> None:
 def test_a_name_with_one_letter_more_is_found(name: str, at: int, letter: str) -> None:
     longer = name[:at] + letter + name[at:]
     assert closest(longer, [name], case_sensitive=True) == name
+
+
+def test_names_of_any_length_take_no_time() -> None:
+    known = [f"{'y' * 60_000}{number}" for number in range(2000)]
+    assert closest("x" * 64, known, case_sensitive=True) is None
+
+
+def test_only_so_many_names_are_looked_at() -> None:
+    known = [f"{number}x" for number in range(1000)]
+    suggestions = Suggestions()
+    hints = [suggestions.hint("1xy", known) for _ in range(30)]
+    assert hints == [" (did you mean 1x?)"] * 20 + [""] * 10
