@@ -12,7 +12,7 @@ from uuid import uuid4
 from sqlalchemy import Connection, delete, insert, select, update
 
 from lamina.content.store import BlobStore
-from lamina.errors import BlobNotFound, Unavailable
+from lamina.errors import BlobNotFound, LaminaError, Unavailable
 from lamina.oci.digest import Digest
 from lamina.records import schema
 from lamina.records.catalogue import Catalogue, read_catalogue
@@ -168,12 +168,23 @@ class Records:
     async def finish(self, work: Coroutine[Any, Any, T]) -> T:
         """Run `work` to its end, even if the caller is cancelled; closing the records waits for it.
 
-        For what must not stop half-way: a deletion and the removal of what it freed.
+        For what must not stop half-way: a deletion and the removal of what it freed. How it failed
+        whose caller is gone is logged.
         """
         task = asyncio.create_task(work)
         self._unfinished.add(task)
         task.add_done_callback(self._unfinished.discard)
-        return await asyncio.shield(task)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            task.add_done_callback(self._note_failure)
+            raise
+
+    def _note_failure(self, task: asyncio.Task[Any]) -> None:
+        """Write down how work failed that nobody waits for any more, unless it was in vain."""
+        if not task.cancelled() and (error := task.exception()) is not None:
+            level = logging.INFO if isinstance(error, LaminaError) else logging.ERROR
+            self._logger.log(level, "work whose caller has gone failed", exc_info=error)
 
     @asynccontextmanager
     async def lease(self) -> AsyncIterator[Lease]:

@@ -99,6 +99,26 @@ async def test_whoever_is_cancelled_leaves_the_change_to_end(tmp_path: Path) -> 
         assert set(later.catalogue.images) == {digest("x")}
 
 
+async def test_a_failure_that_nobody_waits_for_is_written_down(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(_: Transaction) -> None:
+        raise OSError("the disk is broken")
+
+    async with records_in(tmp_path) as records:
+        task = asyncio.create_task(records.change(fail))
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        with pytest.raises(OSError, match="the disk is broken"):
+            await records.change(fail)
+    assert [record.getMessage() for record in caplog.records] == [
+        "work whose caller has gone failed"
+    ]
+    assert "the disk is broken" in caplog.text
+
+
 @pytest.mark.parametrize("steps", range(9))
 async def test_a_lease_ends_wherever_its_owner_is_cancelled(tmp_path: Path, steps: int) -> None:
     async def hold(records: Records) -> None:
