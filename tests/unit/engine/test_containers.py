@@ -713,12 +713,17 @@ asyncio.run(main())
 """
 
 
-async def test_what_a_process_ran_that_was_killed_meanwhile(docker: Engine, root: Path) -> None:
+async def run_elsewhere(root: Path) -> tuple[asyncio.subprocess.Process, str]:
+    """Another process that runs a container, and the container's ID."""
     other = await asyncio.create_subprocess_exec(
         sys.executable, "-c", _RUN_AND_WAIT, str(root), IMAGE, stdout=asyncio.subprocess.PIPE
     )
     assert other.stdout is not None
-    id = (await other.stdout.readline()).decode().strip()
+    return other, (await other.stdout.readline()).decode().strip()
+
+
+async def test_what_a_process_ran_that_was_killed_meanwhile(docker: Engine, root: Path) -> None:
+    other, id = await run_elsewhere(root)
     assert (await docker.container_inspect(id)).state.running
     other.kill()
     await other.wait()
@@ -730,11 +735,7 @@ async def test_what_a_process_ran_that_was_killed_meanwhile(docker: Engine, root
 
 
 async def test_what_cannot_be_removed_of_a_killed_process(docker: Engine, root: Path) -> None:
-    other = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", _RUN_AND_WAIT, str(root), IMAGE, stdout=asyncio.subprocess.PIPE
-    )
-    assert other.stdout is not None
-    id = (await other.stdout.readline()).decode().strip()
+    other, id = await run_elsewhere(root)
     other.kill()
     await other.wait()
     (bundle,) = (root / "run").glob(f"*/bundles/{id}")
@@ -753,11 +754,7 @@ async def test_what_cannot_be_removed_of_a_killed_process(docker: Engine, root: 
 async def test_who_waits_for_a_container_of_a_process_that_is_killed(
     docker: Engine, root: Path
 ) -> None:
-    other = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", _RUN_AND_WAIT, str(root), IMAGE, stdout=asyncio.subprocess.PIPE
-    )
-    assert other.stdout is not None
-    id = (await other.stdout.readline()).decode().strip()
+    other, id = await run_elsewhere(root)
     waiting = asyncio.create_task(docker.container_wait(id))
     following = asyncio.create_task(logs(docker, id, follow=True))
     other.kill()
@@ -771,11 +768,7 @@ async def test_who_waits_for_a_container_of_a_process_that_is_killed(
 async def test_what_is_done_to_the_container_of_a_killed_process(
     docker: Engine, root: Path, verb: str
 ) -> None:
-    other = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", _RUN_AND_WAIT, str(root), IMAGE, stdout=asyncio.subprocess.PIPE
-    )
-    assert other.stdout is not None
-    id = (await other.stdout.readline()).decode().strip()
+    other, id = await run_elsewhere(root)
     other.kill()
     await other.wait()
     if verb == "stop":
