@@ -4,19 +4,18 @@ A running container is looked at from where its first process is, so that its mo
 one that does not run, the mounts that are directories of the host are. Nothing leads out of either.
 """
 
-import asyncio
 import errno
 import os
 import posixpath
 import stat
 from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from lamina.containers.containers import Containers
-from lamina.containers.stored import settings_of, state_of
+from lamina.containers.stored import settings_of
 from lamina.content.threads import run_to_end
 from lamina.errors import NotFound
 from lamina.layers.directories import OPEN_DIRECTORY, Directories
@@ -24,6 +23,7 @@ from lamina.layers.ownership import Ownership
 from lamina.models import MountPoint, PathStat
 from lamina.oci.timestamp import format_unix
 from lamina.records.containers import Container
+from lamina.runtime.sandbox import Sandbox
 
 __all__ = [
     "Located",
@@ -66,13 +66,21 @@ class View:
 async def view_of(containers: Containers, container: Container, path: str) -> AsyncIterator[View]:
     """What a path of a container is looked for in, for as long as the context lasts."""
     containers.check_ours(container)
-    running = containers.live(container).sandbox is not None
+    live = containers.live(container)
     async with containers.rootfs(container) as mounted:
-        root = mounted.path
-        if running:
-            root = await asyncio.to_thread(_seen_by, state_of(container).pid, root)
         ownership = await ownership_of(containers)
-        yield await asyncio.to_thread(_view, container, path, root, ownership, running=running)
+        sandbox = live.sandbox
+        if sandbox is None:
+            yield await run_to_end(lambda: _view(container, path, mounted.path, ownership))
+            return
+        seen: list[int] = []
+        try:
+            await run_to_end(lambda: seen.append(_open_seen(sandbox, mounted.path)))
+            root = Path(f"/proc/self/fd/{seen[0]}")
+            yield _view(container, path, root, ownership, running=True)
+        finally:
+            for fd in seen:
+                os.close(fd)
 
 
 async def ownership_of(containers: Containers) -> Ownership:
@@ -82,14 +90,24 @@ async def ownership_of(containers: Containers) -> Ownership:
     return Ownership.RECORDED if recorded else Ownership.SET
 
 
-def _seen_by(pid: int, otherwise: Path) -> Path:
-    """The root directory as a process sees it, if we may look there."""
-    root = Path(f"/proc/{pid}/root")
-    return root if os.access(root / ".", os.R_OK | os.X_OK) else otherwise
+def _open_seen(sandbox: Sandbox, otherwise: Path) -> int:
+    """Open the root directory as a container sees it, if we may look there."""
+    with suppress(OSError):
+        fd = open_root(Path(f"/proc/{sandbox.pid}/root"))
+        # It may have ended, and its ID be that of a process of the host's.
+        if sandbox.is_there():
+            return fd
+        os.close(fd)
+    return open_root(otherwise)
 
 
 def _view(
-    container: Container, path: str, root: Path, ownership: Ownership, *, running: bool
+    container: Container,
+    path: str,
+    root: Path,
+    ownership: Ownership,
+    *,
+    running: bool = False,
 ) -> View:
     settings = settings_of(container)
     absolute = posixpath.normpath(f"/{path}").replace("//", "/")

@@ -51,6 +51,7 @@ class RunningProcess:
         """The terminal, if there is one."""
         self.stderr: Final = streams.stderr
         """None if there is a terminal."""
+        self._born = birth_of(launched.pid)
         self._terminal = streams.terminal
         self._exited = launched.exited
         self._supervisor = supervisor
@@ -67,6 +68,10 @@ class RunningProcess:
     async def is_ending(self) -> bool:
         """Whether it has ended, or is about to: for who could not do something with it."""
         return self.has_exited or not await self.signal(0) or is_exiting(self.pid)
+
+    def is_there(self) -> bool:
+        """Whether its ID is still its own, though it may have ended. For worker threads."""
+        return self._born is not None and birth_of(self.pid) == self._born
 
     async def signal(self, number: int) -> bool:
         """Send a signal; False if the process was gone."""
@@ -164,10 +169,22 @@ class Sandbox(RunningProcess):
 
 def is_exiting(pid: int) -> bool:
     """Whether a process is on its way out, or gone. The first of a namespace waits for others."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
-        return True
-    # The name before may have blanks and brackets.
-    state, *_, flags = stat.rpartition(")")[2].split()[:7]
-    return state in "ZX" or bool(int(flags) & _EXITING)
+    fields = _stat(pid)
+    return not fields or fields[0] in "ZX" or bool(int(fields[6]) & _EXITING)
+
+
+def birth_of(pid: int) -> int | None:
+    """When a process was started, in ticks since the machine was; None if it is gone.
+
+    No other of the same ID was started then.
+    """
+    fields = _stat(pid)
+    return int(fields[19]) if fields else None
+
+
+def _stat(pid: int) -> list[str]:
+    """What the kernel tells of a process, from the third field on; nothing if it is gone."""
+    with suppress(OSError):
+        # The name before may have blanks and brackets.
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return []

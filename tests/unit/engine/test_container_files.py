@@ -4,6 +4,8 @@ import asyncio
 import gzip
 import io
 import os
+import signal
+import subprocess
 import tarfile
 from collections.abc import AsyncIterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -122,6 +124,36 @@ async def test_nothing_goes_out_of_the_container(
         await put(docker, container, "/d", ("../../../up", FILE, b"y"))
     _, data = await get(docker, container, f"{target}/file")
     assert members(data) == {"file": b"z"}
+
+
+def replaced(pid: int) -> "subprocess.Popen[bytes]":
+    """Kill a process, and have one of the host's get its ID. Blocks the loop meanwhile."""
+    os.kill(pid, signal.SIGKILL)
+    while Path(f"/proc/{pid}").exists():
+        pass
+    for _ in range(1000):
+        Path("/proc/sys/kernel/ns_last_pid").write_text(str(pid - 1))
+        other = subprocess.Popen(["sleep", "1000"])
+        if other.pid == pid:
+            return other
+        other.kill()
+        other.wait()
+    raise AssertionError
+
+
+async def test_nothing_is_seen_of_a_process_that_has_got_the_containers_id(
+    docker: Engine, tmp_path: Path
+) -> None:
+    (tmp_path / "secret").touch()
+    id = await create(docker, "sleep", "1000")
+    await docker.container_start(id)
+    other = replaced((await docker.container_inspect(id)).state.pid)
+    try:
+        with pytest.raises(NotFound):
+            await docker.container_archive_info(id, path=f"{tmp_path}/secret")
+    finally:
+        other.kill()
+        other.wait()
 
 
 async def test_kinds_that_are_not_replaced(docker: Engine, container: str) -> None:
