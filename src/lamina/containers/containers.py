@@ -151,10 +151,10 @@ class Containers:
     async def rootfs(self, container: Container) -> AsyncIterator[Mounted]:
         """Its root filesystem, for as long as the context lasts."""
         live = self.live(container)
-        async with live.lock:
-            mounted = await self.mount(container)
-            live.rootfs_users += 1
+        live.rootfs_users += 1
         try:
+            async with live.lock:
+                mounted = await self.mount(container)
             yield mounted
         finally:
             live.rootfs_users -= 1

@@ -126,6 +126,17 @@ async def test_nothing_goes_out_of_the_container(
     assert members(data) == {"file": b"z"}
 
 
+async def test_who_gives_up_looking_leaves_nothing_mounted(docker: Engine, root: Path) -> None:
+    id = await create(docker, "true")
+    looking = asyncio.create_task(docker.container_archive_info(id, path="/etc"))
+    while not mounts_below(root):  # noqa: ASYNC110
+        await asyncio.sleep(0)
+    looking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await looking
+    assert mounts_below(root) == []
+
+
 def replaced(pid: int) -> "subprocess.Popen[bytes]":
     """Kill a process, and have one of the host's get its ID. Blocks the loop meanwhile."""
     os.kill(pid, signal.SIGKILL)
