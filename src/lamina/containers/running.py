@@ -83,7 +83,7 @@ async def _start(containers: Containers, container: Container, live: Live, **fac
     settings = settings_of(container)
     try:
         sandbox = await _sandbox(containers, container, settings)
-    except (LaminaError, OSError) as error:
+    except Exception as error:
         await _not_started(containers, container, live, error)
         raise
     log = None
@@ -152,7 +152,7 @@ def exit_code_of(error: Exception) -> int:
 
 
 async def _not_started(
-    containers: Containers, container: Container, live: Live, error: LaminaError | OSError
+    containers: Containers, container: Container, live: Live, error: Exception
 ) -> None:
     """Keep what went wrong; one that is removed when it ends is removed now."""
     code = exit_code_of(error)

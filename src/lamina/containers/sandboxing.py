@@ -179,5 +179,5 @@ def _profile(given: str, capabilities: frozenset[str], machine: Machine) -> dict
         return {}
     try:
         return converted_profile(json.loads(given), capabilities, machine.architecture)
-    except (ValueError, TypeError, AttributeError, KeyError) as error:
+    except (ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
         raise InvalidParameter(f"Decoding seccomp profile failed: {error}") from None
