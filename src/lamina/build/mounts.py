@@ -1,8 +1,10 @@
 """``RUN --mount``: what is there while a command runs, made for it and gone with it."""
 
+import asyncio
 import contextlib
 import os
 import posixpath
+from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -65,7 +67,8 @@ class MountMaker:
         self.trees = trees
         self.caches = caches
         self._directory = directory
-        self._secrets = secrets
+        self._secrets = dict(secrets)
+        self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._agents = agents
 
     @asynccontextmanager
@@ -90,10 +93,12 @@ class MountMaker:
 
     async def secret(self, name: str) -> bytes | None:
         """The value of a secret, None if there is none. Raises as `read_secret`."""
-        found = self._secrets.get(name)
-        if found is None or isinstance(found, bytes):
+        # Of a file it is read once: a pipe has it only once.
+        async with self._turns[name]:
+            found = self._secrets.get(name)
+            if found is not None and not isinstance(found, bytes):
+                found = self._secrets[name] = await read_secret(name, Path(found))
             return found
-        return await read_secret(name, Path(found))
 
     def agent(self, name: str) -> Path | None:
         """The socket of an SSH agent, None if there is none of that name."""

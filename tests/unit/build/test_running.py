@@ -191,10 +191,11 @@ async def test_secrets(engine: Engine, tmp_path: Path) -> None:
 
 
 async def test_a_secret_that_is_waited_for(engine: Engine, tmp_path: Path) -> None:
-    """It may come from a pipe: all else goes on until it does."""
+    """It may come from a pipe: all else goes on until it does, and it is there for every RUN."""
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
-    dockerfile = "FROM busybox\nRUN --mount=type=secret,id=a cat /run/secrets/a"
+    run = "RUN --mount=type=secret,id=a cat /run/secrets/a"
+    dockerfile = f"FROM busybox AS one\n{run}\n{run} -\nFROM busybox\n{run};\nCOPY --from=one / /"
     build = asyncio.create_task(said(begin(engine, dockerfile, secrets={"a": pipe})))
     writer = -1
     while writer < 0:
@@ -204,7 +205,8 @@ async def test_a_secret_that_is_waited_for(engine: Engine, tmp_path: Path) -> No
             writer = os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
     os.write(writer, b"what was waited for")
     os.close(writer)
-    assert "what was waited for" in await build
+    async with asyncio.timeout(20):
+        assert (await build).count("what was waited for") == 3
 
 
 async def test_a_secret_that_never_comes(engine: Engine, tmp_path: Path) -> None:
