@@ -25,7 +25,16 @@ NETWORKS: Sequence[tuple[str, ...]] = [
         ("ls", "--format", "{{.Name}}", "--filter", filter)
         for filter in (
             *("driver=null", "driver=host", "driver=overlay", "name=ho", "name=^no", "name=t$"),
-            *("name=^host$", "id=zzz", "scope=local", "scope=swarm", "label=a", "type=builtin"),
+            *(
+                "name=^host$",
+                "name=^h.st|non+e$",
+                "name=(",
+                "id=zzz",
+                "scope=local",
+                "scope=swarm",
+                "label=a",
+                "type=builtin",
+            ),
             *("type=custom", "type=x", "dangling=true", "dangling=false", "dangling=x", "x=y"),
         )
     ),

@@ -25,7 +25,7 @@ def test_what_there_is() -> None:
         ({"name": "o"}, "host none"),
         ({"name": ["^bri", "^none$"]}, "bridge none"),
         ({"name": "e$"}, "bridge none"),
-        # A pattern that would never end matching is none here.
+        # An engine that goes back over the text would be at this for ever.
         ({"name": "(a+)+$"}, ""),
         ({"id": NETWORKS[1].id[:20]}, "host"),
         ({"scope": "swarm"}, ""),
