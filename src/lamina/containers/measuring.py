@@ -10,7 +10,6 @@ from typing import Final
 import msgspec
 
 from lamina.containers.containers import Containers
-from lamina.containers.stored import state_of
 from lamina.models import (
     ContainerStats,
     CpuStats,
@@ -60,7 +59,9 @@ def _measured(
     if sandbox is None:
         return stats
     stats.read = format_unix(now())
-    stats.networks = _networks(state_of(container).pid)
+    networks = _networks(sandbox.pid)
+    if sandbox.is_there():
+        stats.networks = networks
     read = _v2 if (_CGROUPS / "cgroup.controllers").exists() else _v1
     with suppress(OSError):
         read(stats, sandbox.cgroup)

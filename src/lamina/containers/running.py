@@ -34,7 +34,7 @@ from lamina.errors import (
     Unavailable,
 )
 from lamina.records.containers import Container
-from lamina.runtime.sandbox import Sandbox
+from lamina.runtime.sandbox import Sandbox, birth_of
 from lamina.runtime.supervisor import Exit
 
 __all__ = [
@@ -122,25 +122,34 @@ async def _sandbox(containers: Containers, container: Container, settings: Setti
     mounted = await containers.mount(container)
     runtime = await containers.workshop.runtime()
     await asyncio.to_thread(make_sources, settings.host_config, settings.mounts)
+    joined: dict[int, int | None] = {}
+
+    def join(other: str) -> int:
+        pid = process_of(containers, other)
+        joined[pid] = birth_of(pid)
+        return pid
+
     try:
-        spec = sandbox_spec(
-            settings,
-            mounted,
-            runtime.machine,
-            process_of=lambda other: process_of(containers, other),
-        )
-        return await runtime.start(container.id, spec, stdin=settings.config.open_stdin)
+        spec = sandbox_spec(settings, mounted, runtime.machine, process_of=join)
+        sandbox = await runtime.start(container.id, spec, stdin=settings.config.open_stdin)
     except NotExecutable:
         raise
     except InvalidParameter as error:
         # It was asked for when the container was made: who starts it has made no mistake.
         raise StartFailed(str(error), _NOT_STARTED) from error
+    if any(birth_of(pid) != born for pid, born in joined.items()):
+        # It may be in namespaces of the host's: of a process that has got the ID meanwhile.
+        sandbox.close()
+        await sandbox.remove()
+        raise Conflict("cannot join a container that has just ended")
+    return sandbox
 
 
 def process_of(containers: Containers, name: str) -> int:
     """The process of a container that others may join. Raises ContainerNotFound, Conflict."""
     other = containers.find(name)
-    if not other.is_running:
+    sandbox = containers.live(other).sandbox
+    if not other.is_running or (sandbox is not None and not sandbox.is_there()):
         raise Conflict(f"cannot join network of a non running container: {other.id}")
     containers.check_settled(other)
     return state_of(other).pid

@@ -141,7 +141,7 @@ class Runtime:
         try:
             return await asyncio.shield(starting)
         except asyncio.CancelledError:
-            with suppress(Exception):
+            with suppress(Exception):  # who would be told of it is gone
                 sandbox = await starting
                 sandbox.close()
                 await sandbox.remove()
@@ -169,7 +169,7 @@ class Runtime:
         try:
             return await asyncio.shield(starting)
         except asyncio.CancelledError:
-            with suppress(Exception):
+            with suppress(Exception):  # as above
                 started = await starting
                 await started.signal(9)
                 started.close()

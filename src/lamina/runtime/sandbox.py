@@ -18,7 +18,7 @@ from lamina.runtime.spec import Limits, ProcessSpec, SandboxSpec
 from lamina.runtime.stdio import Streams, resize_terminal
 from lamina.runtime.supervisor import Exit, Supervisor
 
-__all__ = ["Launched", "RunningProcess", "Sandbox"]
+__all__ = ["Launched", "RunningProcess", "Sandbox", "birth_of", "is_exiting"]
 
 _EXITING: Final = 0x4
 """The kernel's flag of a process that is being ended (PF_EXITING)."""
@@ -70,7 +70,7 @@ class RunningProcess:
         return self.has_exited or not await self.signal(0) or is_exiting(self.pid)
 
     def is_there(self) -> bool:
-        """Whether its ID is still its own, though it may have ended. For worker threads."""
+        """Whether its ID is still its own, though it may have ended."""
         return self._born is not None and birth_of(self.pid) == self._born
 
     async def signal(self, number: int) -> bool:

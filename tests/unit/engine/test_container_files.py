@@ -167,6 +167,20 @@ async def test_nothing_is_seen_of_a_process_that_has_got_the_containers_id(
         other.wait()
 
 
+async def test_nobody_joins_a_process_that_has_got_the_containers_id(docker: Engine) -> None:
+    id = await create(docker, "sleep", "1000")
+    await docker.container_start(id)
+    host = HostConfig(network_mode=f"container:{id}", pid_mode=f"container:{id}")
+    joining = await create(docker, "sleep", "1000", host=host)
+    other = replaced((await docker.container_inspect(id)).state.pid)
+    try:
+        with pytest.raises(Conflict, match="cannot join"):
+            await docker.container_start(joining)
+    finally:
+        other.kill()
+        other.wait()
+
+
 async def test_kinds_that_are_not_replaced(docker: Engine, container: str) -> None:
     with pytest.raises(
         InvalidParameter, match='cannot overwrite directory "/d/e" with non-directory'
