@@ -229,7 +229,8 @@ def test_a_base_that_is_here_for_another_platform(
         classic(cli)("build", "-t", "app", "--platform", "linux/arm64", "-", stdin=dockerfile)
         built.append(cli("image", "inspect", "-f", "{{.Architecture}}", "app"))
         nowhere = heard(cli, "--platform", "linux/s390x/x/y", "-", stdin=dockerfile)
-        assert "cannot parse platform specifier" in nowhere[2][-1]
+        # docker may have one more word to say, of what it could not send any more.
+        assert any("cannot parse platform specifier" in line for line in nowhere[2])
     assert built == ["amd64\n", "arm64\n"]
 
 

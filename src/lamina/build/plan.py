@@ -122,8 +122,7 @@ def plan_build(
         )
         stages.append(planned)
         step += 1 + len(planned.steps)
-    if step > MAX_STEPS:
-        raise InvalidParameter(f"a build of {step} steps: more than {MAX_STEPS} are not taken")
+    check_steps(step)
     return BuildPlan(
         dockerfile,
         tuple(stages),
@@ -133,6 +132,12 @@ def plan_build(
         problem=problem,
         problem_step=problem_step,
     )
+
+
+def check_steps(count: int) -> None:
+    """Raise InvalidParameter for a build of so many steps."""
+    if count > MAX_STEPS:
+        raise InvalidParameter(f"a build of {count} steps: more than {MAX_STEPS} are not taken")
 
 
 def declared_names(plan: BuildPlan) -> frozenset[str]:

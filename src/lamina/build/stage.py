@@ -17,7 +17,7 @@ class StageBuilder:
         self._planned = planned
         self._state = state
         base = state.image
-        self._triggers = () if base is None else base.config.config.on_build or ()
+        self.triggers = () if base is None else base.config.config.on_build or ()
 
     @property
     def image(self) -> BuiltImage | None:
@@ -26,14 +26,14 @@ class StageBuilder:
 
     async def run_triggers(self) -> None:
         """The ONBUILD instructions of the base, as a part of the FROM."""
-        if not self._triggers:
+        if not self.triggers:
             return
         section = self._state.tools.section
-        await section.text(f"# Executing {len(self._triggers)} build trigger")
-        if len(self._triggers) > 1:
+        await section.text(f"# Executing {len(self.triggers)} build trigger")
+        if len(self.triggers) > 1:
             await section.text("s")
         await section.text("\n")
-        for text in self._triggers:
+        for text in self.triggers:
             trigger = parse_trigger(text, self._planned.stage.lines, escape=self._state.escape)
             await self._dispatch(trigger)
 

@@ -12,7 +12,7 @@ from lamina.build.ledger import BuiltImage, Ledger
 from lamina.build.mounted_trees import MountedTrees
 from lamina.build.mounts import MountMaker
 from lamina.build.parts import BuildParts
-from lamina.build.plan import BuildPlan, PlannedStage
+from lamina.build.plan import BuildPlan, PlannedStage, check_steps
 from lamina.build.request import BuildRequest
 from lamina.build.running import Runner
 from lamina.build.stage import StageBuilder
@@ -59,6 +59,7 @@ class Stages:
         self._copier = Copier(
             work.ledger.coming, work.parts.directory, work.parts.remotes.transport
         )
+        self._steps = work.plan.total
         self.made: list[BuiltImage] = []
         self.bases: dict[int, BuiltImage | None] = {}
 
@@ -116,6 +117,7 @@ class Stages:
         )
         state.step_id = told.id
         builder = StageBuilder(planned, state)
+        self._count(len(builder.triggers))
         try:
             await builder.run_triggers()
             shown = "" if builder.image is None else builder.image.id.short
@@ -132,6 +134,11 @@ class Stages:
         if builder.image is not None:
             await section.tell(Aux({"ID": str(builder.image.id)}))
         return builder.image
+
+    def _count(self, more: int) -> None:
+        """Count steps that only bases ask for. Raises InvalidParameter if it gets too many."""
+        self._steps += more
+        check_steps(self._steps)
 
     async def _base(self, planned: PlannedStage, section: Section) -> BuiltImage | None:
         if planned.base_stage is not None:
@@ -150,8 +157,10 @@ class Stages:
         other = self._work.plan.other(index)
         if other is not None and index not in self._results:
             result = self._results[index] = asyncio.get_running_loop().create_future()
+            steps = len(other.steps) + 1
             try:
-                image = await self._stage(other, section, total=len(other.steps) + 1)
+                self._count(steps)
+                image = await self._stage(other, section, total=steps)
             except BaseException:
                 del self._results[index]
                 result.cancel()

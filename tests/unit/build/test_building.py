@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import io
 import sys
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from lamina.engine import Engine
 from lamina.errors import CommandFailed, InvalidParameter, LaminaError, NotFound
 from lamina.progress import BuildOutput, BuildStep, BuildWarning, StreamText
 from tests.real.checkout import SOURCE, environment
-from tests.real.images import file, symlink
+from tests.real.images import file, symlink, tar_of
 from tests.unit.build.as_nobody import image_of
 from tests.unit.build.builds import begin, build, layers, said, steps
 from tests.unit.build.conftest import load_busybox
@@ -307,6 +308,17 @@ async def test_a_trigger_may_need_a_stage_that_nothing_else_does(engine: Engine)
 async def test_too_much(engine: Engine) -> None:
     with pytest.raises(InvalidParameter, match="more than 2000 are not taken"):
         await build(engine, "FROM busybox\n" + "ENV a=b\n" * 2000)
+    # What a base asks for counts too, and what that needs.
+    triggers = ["ONBUILD ENV a=b"] * 1500
+    rootfs = io.BytesIO(tar_of({"a": b""}))
+    await engine.image_create(from_src="-", repo="base", changes=triggers, input_image=rootfs)
+    await build(engine, "FROM base")
+    with pytest.raises(InvalidParameter, match="a build of 3003 steps"):
+        await build(engine, "FROM base AS a\nFROM base\nCOPY --from=a /a /a")
+    await build(engine, "FROM busybox\nONBUILD COPY --from=needed / /", t=["needs"])
+    needed = "FROM scratch AS needed\n" + "ENV a=b\n" * 2000
+    with pytest.raises(LaminaError, match="a build of 2003 steps"):
+        await build(engine, f"{needed}FROM needs")
     with pytest.raises(LaminaError, match="max depth exceeded"):
         await build(engine, "FROM busybox\n" + "COPY a /\n" * 125, {"a": "1"}, nocache=True)
 
