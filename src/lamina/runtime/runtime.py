@@ -15,15 +15,16 @@ import json
 import os
 import re
 import secrets
+import signal
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any, Final
 
-from lamina.errors import Conflict, InvalidParameter, Unavailable
+from lamina.errors import Conflict, InvalidParameter, LaminaError, Unavailable
 from lamina.runtime.failures import check_names, last_line, start_failure
 from lamina.runtime.hostfiles import host_file_mounts
 from lamina.runtime.networks.choice import Networks
@@ -90,7 +91,7 @@ class Runtime:
         self._supervisor: Supervisor | None = None
         self._networks = networks
         self._opened: dict[str, Network] = {}
-        self._releasing: set[asyncio.Task[None]] = set()
+        self._ending: set[asyncio.Task[None]] = set()
         self._closed = False
 
     @property
@@ -141,10 +142,7 @@ class Runtime:
         try:
             return await asyncio.shield(starting)
         except asyncio.CancelledError:
-            with suppress(Exception):  # who would be told of it is gone
-                sandbox = await starting
-                sandbox.close()
-                await sandbox.remove()
+            await self._finish(_take_back(starting))
             raise
 
     @asynccontextmanager
@@ -169,10 +167,7 @@ class Runtime:
         try:
             return await asyncio.shield(starting)
         except asyncio.CancelledError:
-            with suppress(Exception):  # as above
-                started = await starting
-                await started.signal(9)
-                started.close()
+            await self._finish(_end(starting))
             raise
 
     async def command(self, *arguments: str, given: bytes = b"") -> str:
@@ -205,9 +200,17 @@ class Runtime:
 
     def _release(self, network: Network) -> None:
         """Close a network; nobody waits for that, but when all is closed."""
-        ending = asyncio.create_task(network.close())
-        self._releasing.add(ending)
-        ending.add_done_callback(self._releasing.discard)
+        self._keep(asyncio.create_task(network.close()))
+
+    async def _finish(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do what goes on though the caller, who was cancelled, is cancelled once more."""
+        task = asyncio.create_task(work)
+        self._keep(task)
+        await asyncio.shield(task)
+
+    def _keep(self, task: "asyncio.Task[None]") -> None:
+        self._ending.add(task)
+        task.add_done_callback(self._ending.discard)
 
     async def close(self) -> None:
         """End all sandboxes, and remove the directory. Unavailable from then on."""
@@ -219,8 +222,8 @@ class Runtime:
             await self._delete(name)
         while self._opened:
             self._release(self._opened.popitem()[1])
-        if self._releasing:
-            await asyncio.wait(self._releasing)
+        while self._ending:
+            await asyncio.wait(self._ending)
         await asyncio.to_thread(discard, self._directory.parent, self._directory.name)
 
     async def _delete(self, name: str) -> None:
@@ -425,3 +428,23 @@ def until_executed(pid: int) -> None:
             if time.monotonic() > deadline:
                 return
             time.sleep(_EXECUTED_INTERVAL)
+
+
+async def _take_back(starting: "asyncio.Task[Sandbox]") -> None:
+    """Remove a sandbox that nobody wants any more when it has been started."""
+    try:
+        sandbox = await starting
+    except (LaminaError, OSError):
+        return  # It has left nothing itself.
+    sandbox.close()
+    await sandbox.remove()
+
+
+async def _end(starting: "asyncio.Task[RunningProcess]") -> None:
+    """Kill a process that nobody wants any more when it has been started."""
+    try:
+        started = await starting
+    except (LaminaError, OSError):
+        return
+    await started.signal(signal.SIGKILL)
+    started.close()

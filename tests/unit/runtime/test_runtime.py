@@ -320,6 +320,23 @@ async def test_a_cancelled_start_leaves_nothing(
     assert names(tmp_path / "run/state") == []
 
 
+async def test_a_start_that_is_cancelled_again_and_again_leaves_nothing(
+    sandboxes: Sandboxes, runtime: Runtime, tmp_path: Path
+) -> None:
+    await runtime.program()
+    starting = asyncio.create_task(sandboxes.start(shell("sleep 1000")))
+    async with asyncio.timeout(20):
+        while not names(tmp_path / "run/state"):  # noqa: ASYNC110 - nobody else could tell
+            await asyncio.sleep(0)
+        while not starting.done():
+            starting.cancel()
+            await asyncio.sleep(0)
+        assert starting.cancelled()
+        while names(tmp_path / "run/bundles"):  # noqa: ASYNC110
+            await asyncio.sleep(0)
+    assert names(tmp_path / "run/state") == []
+
+
 async def test_nothing_is_left_when_the_context_ends(
     sandboxes: Sandboxes, runtime: Runtime, tmp_path: Path
 ) -> None:
