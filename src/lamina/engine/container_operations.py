@@ -1,4 +1,4 @@
-"""The half of `Engine` that is `lamina.container_api.ContainerApi`.
+"""The part of `Engine` that is `lamina.container_api.ContainerApi`.
 
 What changes a container's state goes on when its caller is cancelled, as in a dockerd whose client
 goes away: a container is never left between two states.

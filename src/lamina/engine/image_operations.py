@@ -1,4 +1,4 @@
-"""The half of `Engine` that is `lamina.image_api.ImageApi`."""
+"""The part of `Engine` that is `lamina.image_api.ImageApi`."""
 
 import os
 from collections.abc import Mapping, Sequence
