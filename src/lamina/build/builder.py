@@ -28,6 +28,7 @@ from lamina.errors import LaminaError
 from lamina.oci.platform import Platform, host
 from lamina.oci.reference import Reference
 from lamina.progress import Aux, BuildArchive, Event, Report, StreamText
+from lamina.snapshots.stopping import Stop
 from lamina.streams import ByteSource
 
 
@@ -46,7 +47,9 @@ async def build_image(
         path = "" if found.is_dockerfile else request.dockerfile
         dockerfile, ignore = await run_to_end(partial(read_dockerfile, context, path))
         if ignore is not None:
-            context = await run_to_end(partial(context.without_ignored, ignore))
+            stop = Stop()
+            without_ignored = partial(context.without_ignored, ignore, stop)
+            context = await run_to_end(without_ignored, stop=stop.set)
         platform = (request.platform or parts.resources.platform).normalized()
         # In threads, since what a Dockerfile asks for may take its time.
         plan = await run_to_end(partial(_plan, dockerfile, request, platform))

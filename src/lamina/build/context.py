@@ -19,6 +19,7 @@ from lamina.layers.index import IndexBuilder, IndexEntry, LayerIndex
 from lamina.layers.scan import MAX_LAYER, stream_error
 from lamina.layers.tarheader import EntryType
 from lamina.oci.digest import Digest
+from lamina.snapshots.stopping import Stop, until_stopped
 from lamina.streams import CHUNK_SIZE, ByteSource, chunks_of
 
 
@@ -59,10 +60,11 @@ class BuildContext:
             return None
         return self._hashes.get(entry.path)
 
-    def without_ignored(self, patterns: IgnorePatterns) -> "BuildContext":
-        """The same, in which nothing is that an ignore file leaves out."""
+    def without_ignored(self, patterns: IgnorePatterns, stop: Stop) -> "BuildContext":
+        """The same, in which nothing is that an ignore file leaves out. Raises Stopped."""
+        entries = until_stopped(self.index, stop)
         index = LayerIndex(
-            [entry for entry in self.index if not patterns.ignores(entry.path)],
+            [entry for entry in entries if not patterns.ignores(entry.path)],
             whiteouts=self.index.whiteouts,
             opaques=self.index.opaques,
         )

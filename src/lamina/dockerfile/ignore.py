@@ -6,7 +6,7 @@ matches all below it; ``!`` takes files back; the last pattern that matches deci
 """
 
 import posixpath
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,6 +17,9 @@ from lamina.dockerfile.source import DockerfileError
 
 MAX_IGNORE_SIZE: Final = 1 << 20
 """Bytes; whoever reads a .dockerignore reads no more than this."""
+
+_KEPT: Final = 16 << 20
+"""Bytes of results for directories that are kept."""
 
 
 def clean(path: str) -> str:
@@ -67,8 +70,8 @@ class Pattern:
 class IgnorePatterns:
     """A list of patterns, ready to match paths of a context.
 
-    Paths are relative, with slashes and without a slash at either end. The results for directories
-    are kept, so that matching a tree costs one comparison per file and pattern.
+    Paths are relative, with slashes and without a slash at either end. The results for some
+    directories are kept, so that matching a tree costs about one comparison per file and pattern.
     """
 
     def __init__(self, patterns: Iterable[str]) -> None:
@@ -76,7 +79,8 @@ class IgnorePatterns:
             Pattern.parse(pattern) for pattern in patterns if pattern.strip(SPACES)
         )
         self.has_exceptions = any(pattern.exception for pattern in self.patterns)
-        self._directories: dict[str, tuple[bool, ...]] = {}
+        self._directories: dict[str, bytes] = {}
+        self._most = _KEPT // (len(self.patterns) + 1) + 1
 
     @classmethod
     def parse(cls, text: str) -> "IgnorePatterns":
@@ -87,7 +91,8 @@ class IgnorePatterns:
         """Whether the file or directory at `path` is to be left out."""
         if path in ("", "."):
             return False
-        return self._matched(self._hits(path))
+        directory = path.rpartition("/")[0]
+        return self._matched(self._hits(path, self._directory_hits(directory)))
 
     def walks_into(self, directory: str) -> bool:
         """Whether anything below `directory` may be in the context.
@@ -103,18 +108,16 @@ class IgnorePatterns:
             for pattern in self.patterns
         )
 
-    def _matched(self, hits: Sequence[bool]) -> bool:
+    def _matched(self, hits: bytes) -> bool:
         matched = False
         for pattern, hit in zip(self.patterns, hits, strict=True):
             if hit:
                 matched = not pattern.exception
         return matched
 
-    def _hits(self, path: str) -> tuple[bool, ...]:
-        """Which patterns hit the path or a directory above it."""
-        parent = path.rpartition("/")[0]
-        above = self._directory_hits(parent)
-        hits = []
+    def _hits(self, path: str, above: bytes) -> bytes:
+        """Which patterns hit the path or a directory above it, which those of `above` do."""
+        hits = bytearray()
         matched = False
         for pattern, inherited in zip(self.patterns, above, strict=True):
             # A pattern that would change nothing is not tried, and so is not inherited.
@@ -122,19 +125,21 @@ class IgnorePatterns:
             if hit:
                 matched = not pattern.exception
             hits.append(hit)
-        return tuple(hits)
+        return bytes(hits)
 
-    def _directory_hits(self, directory: str) -> tuple[bool, ...]:
-        if not directory:
-            return (False,) * len(self.patterns)
+    def _directory_hits(self, directory: str) -> bytes:
         missing = []
         current = directory
         while current and current not in self._directories:
             missing.append(current)
             current = current.rpartition("/")[0]
+        hits = self._directories[current] if current else bytes(len(self.patterns))
         for path in reversed(missing):
-            self._directories[path] = self._hits(path)
-        return self._directories[directory]
+            hits = self._hits(path, hits)
+            if len(self._directories) >= self._most:
+                self._directories.clear()
+            self._directories[path] = hits
+        return hits
 
 
 def _compile(pattern: str) -> Match:

@@ -4,6 +4,7 @@ paths of the context, the ignore file and the Dockerfile left out, or the error 
 
 import json
 import time
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -149,3 +150,13 @@ def test_time_is_bounded_whatever_the_pattern(pattern: str) -> None:
     assert not patterns.ignores("a" * 255)
     assert not patterns.ignores("/".join(["a" * 10] * 300))
     assert time.process_time() - started < 5
+
+
+def test_memory_for_directories_is_limited() -> None:
+    patterns = IgnorePatterns(f"!x{number}" for number in range(5000))
+    tracemalloc.start()
+    for number in range(5000):
+        assert not patterns.ignores(f"d{number}/f")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 20_000_000
