@@ -552,6 +552,14 @@ STORIES: dict[str, Story] = {
         get("aa", "changes"),
         delete("aa", v=1),
     ],
+    "volumes of others": [
+        create("aa", "true", host={"Binds": ["/vol"]}),
+        create("bb", "true", host={"VolumesFrom": ["aa"]}),
+        create("cc", "true", host={"VolumesFrom": ["aa:ro"]}),
+        create("dd", "true", host={"Mounts": [{"Type": "volume", "Target": "/vol"}]}),
+        create("ee", "true", host={"VolumesFrom": ["aa"], "Binds": ["/usr:/vol:ro"]}),
+        create("ff", "true", host={"VolumesFrom": ["ee"]}),
+    ],
     "images in use": [
         create("aa", "true"),
         Ask("DELETE", "/images/busybox:1"),

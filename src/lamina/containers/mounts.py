@@ -35,6 +35,8 @@ __all__ = [
 
 _NOT_OF_OTHERS: Final = PROPAGATIONS | {"nocopy"}
 """What cannot be said of the mounts of another container."""
+_SHARED: Final = "z"
+"""What dockerd assumes of a volume that is asked for without a mode."""
 _NOT_STARTED: Final = 128
 """The exit status of what was not even tried to be started."""
 
@@ -108,7 +110,9 @@ def mount_points(
 
     for points, writable in inherited:
         for point in points:
-            found[point.destination] = msgspec.structs.replace(point, rw=point.rw and writable)
+            found[point.destination] = msgspec.structs.replace(
+                point, mode="", rw=point.rw and writable
+            )
     tmpfs = {tmpfs_target(path) for path in host.tmpfs or ()}
     taken: set[str] = set()
     asked = [*map(mount_of_text, host.binds or ()), *((mount, None) for mount in host.mounts or ())]
@@ -124,7 +128,7 @@ def mount_points(
             found[target] = _bind(mount, mode or "")
         elif mount.type == "volume":
             options = mount.volume_options or VolumeOptions()
-            found[target] = volume(target, is_filled=not options.no_copy, mode=mode or "")
+            found[target] = volume(target, is_filled=not options.no_copy, mode=mode or _SHARED)
         else:
             tmpfs.add(target)
     for path in declared:

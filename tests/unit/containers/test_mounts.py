@@ -32,8 +32,8 @@ def test_mounts(tmp_path: Path, volumes: Volumes) -> None:
     )
     points, new = mount_points(host, ["/declared", "/bound", "/t", "plain/"], volumes)
     assert [(p.type, p.destination, p.rw, p.mode) for p in points] == [
-        ("bind", "/bound", False, "ro,rslave"), ("volume", "/plain", True, ""),
-        ("bind", "/other", True, ""), ("volume", "/volume", True, ""),
+        ("bind", "/bound", False, "ro,rslave"), ("volume", "/plain", True, "z"),
+        ("bind", "/other", True, ""), ("volume", "/volume", True, "z"),
         ("volume", "/declared", True, ""),
     ]  # fmt: skip
     assert [(volume.target, volume.is_filled) for volume in new] == [
