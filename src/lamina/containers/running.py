@@ -52,6 +52,8 @@ __all__ = [
 _STOP_SECONDS: Final = 10
 _NOT_STARTED: Final = 128
 """The exit status of what was not even tried to be started."""
+_RETRY_SECONDS: Final = 5.0
+"""After how long it is tried again to record an end: the disk may have been full."""
 _DRAIN_SECONDS: Final = 5.0
 """How long what a dead process has written may still come, out of a process that has its pipe."""
 
@@ -217,29 +219,50 @@ async def _watch(
         await pumping
     if log is not None:
         log.finish(containers.now())
-    try:
-        async with live.lock:
-            await _ended(containers, containers.current(container), live, ended)
-    except (LaminaError, OSError):
-        # The next to open the root will find that it does not run.
-        containers.parts.logger.exception("container %s has ended", container.id)
+    async with live.lock:
+        await _clean_up(containers, container, live, sandbox)
+        while True:
+            try:
+                await _ended(containers, containers.current(container), live, ended)
+            except (LaminaError, OSError):
+                # Should it never be, the next to open the root finds that it does not run.
+                containers.parts.logger.exception("container %s has ended", container.id)
+            else:
+                return
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_RETRY_SECONDS):
+                    await containers.closing.wait()
+                    return
+
+
+async def _clean_up(
+    containers: Containers, container: Container, live: Live, sandbox: Sandbox
+) -> None:
+    """Remove what was there for its running; what cannot be stays, and is told of."""
+
+    async def unmount() -> None:
+        if not live.rootfs_users:
+            snapshots = await containers.workshop.snapshots()
+            await snapshots.unmount(container.snapshot)
+
+    for work in (sandbox.remove, unmount):
+        try:
+            await work()
+        except (LaminaError, OSError):
+            containers.parts.logger.exception("what is left of container %s", container.id)
 
 
 async def _ended(containers: Containers, container: Container, live: Live, ended: Exit) -> None:
+    """Record its end, and do what follows."""
     settings, state = settings_of(container), state_of(container)
     exited = with_exit(container, ended)
     again = wants_restart(containers, exited)
     happened = end_of_process(state.started, ended)
-    assert live.sandbox is not None
-    await live.sandbox.remove()
     if settings.host_config.auto_remove and not (again or live.stays):
         live.has_exited(ended.code)
         live.output.end()
         await remove_ended(containers, exited, live, happened=happened)
         return
-    if not live.rootfs_users:
-        snapshots = await containers.workshop.snapshots()
-        await snapshots.unmount(container.snapshot)
     if again:
         exited = replace(exited, status="restarting", process=containers.records.process)
     await containers.put_all(exited, happened)

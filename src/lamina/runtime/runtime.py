@@ -189,7 +189,7 @@ class Runtime:
         return output.decode(errors="replace")
 
     async def remove(self, name: str) -> None:
-        """Kill a sandbox, if it runs, and wait until nothing is left of it. Unavailable."""
+        """Kill a sandbox, if it runs, and wait until nothing is left of it."""
         if self._supervisor is not None:
             await self._supervisor.delete(name)
         if await asyncio.to_thread((self._directory / "state" / name).exists):
@@ -228,7 +228,8 @@ class Runtime:
 
     async def _delete(self, name: str) -> None:
         """End a sandbox that has gone on without its monitor, which somebody has killed."""
-        await self.command("delete", "--force", name)
+        with suppress(Unavailable):  # what stays goes when the root is next opened
+            await self.command("delete", "--force", name)
 
     async def _start(self, name: str, spec: SandboxSpec, *, stdin: bool) -> Sandbox:
         if not _NAME.fullmatch(name):

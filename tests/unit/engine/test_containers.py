@@ -1,13 +1,15 @@
 """Containers through an engine, on a real runtime."""
 
 import asyncio
+import os
 import resource
+import signal
 import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import closing, suppress
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -238,6 +240,51 @@ async def test_the_files_it_is_given(docker: Engine) -> None:
     found = await docker.container_inspect(id)
     assert Path(found.hostname_path).read_text() == "here\n"  # noqa: ASYNC240 - one line
     assert "here" in Path(found.hosts_path).read_text()  # noqa: ASYNC240
+
+
+@contextmanager
+def busy(root: Path, id: str) -> Iterator[None]:
+    """Have something mounted where the runtime keeps a container's files."""
+    (bundle,) = root.glob(f"run/*/bundles/{id}")
+    (bundle / "busy").mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", bundle / "busy"], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", bundle / "busy"], check=True)
+
+
+async def test_one_of_which_something_cannot_be_removed_has_ended(
+    docker: Engine, root: Path
+) -> None:
+    id = await create(docker, "sleep", "1000")
+    await docker.container_start(id)
+    with busy(root, id):
+        await docker.container_kill(id)
+        async with asyncio.timeout(20):
+            assert (await docker.container_wait(id)).status_code == 137
+        assert (await docker.container_inspect(id)).state.status == "exited"
+        assert mounts_below(root / "snapshots") == []
+
+
+async def test_an_end_that_could_not_be_recorded_is_later(
+    docker: Engine, caplog: pytest.LogCaptureFixture
+) -> None:
+    id = await create(docker, "sleep", "1000")
+    await docker.container_start(id)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1, limits[1]))
+    try:
+        os.kill((await docker.container_inspect(id)).state.pid, signal.SIGKILL)
+        async with asyncio.timeout(20):
+            while "has ended" not in caplog.text:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert (await docker.container_inspect(id)).state.status == "running"
+    async with asyncio.timeout(20):
+        assert (await docker.container_wait(id)).status_code == 137
+    assert (await docker.container_inspect(id)).state.status == "exited"
 
 
 async def test_killing_and_pausing(docker: Engine) -> None:
