@@ -73,8 +73,17 @@ async def build_image(
         try:
             return await (_quietly(build, report) if request.quiet else build(report))
         finally:
-            if parts.cache_limit is not None:
-                await parts.caches.shrink(parts.cache_limit)
+            await _shrink_caches(parts)
+
+
+async def _shrink_caches(parts: BuildParts) -> None:
+    if parts.cache_limit is None:
+        return
+    try:
+        await parts.caches.shrink(parts.cache_limit)
+    except OSError:
+        # The next build tries it again; this one has ended as it has.
+        parts.containers.parts.logger.exception("the contents of cache mounts stay")
 
 
 async def _quietly(build: Callable[[Report], Awaitable[str]], report: Report) -> str:

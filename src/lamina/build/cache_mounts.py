@@ -242,7 +242,10 @@ class CacheMounts:
                     os.close(lock)
 
     def _remove_half_made(self) -> None:
-        """Remove what a maker or remover left that was killed; the caller keeps makers away."""
+        """Remove what a maker or remover left that was killed; the caller keeps makers away.
+
+        What cannot be removed stays: it is in nobody's way.
+        """
         for entry in list(os.scandir(self.directory)):
             if not entry.is_dir(follow_symlinks=False) or self._is_whole(entry.name):
                 continue
@@ -254,7 +257,8 @@ class CacheMounts:
             lock = self._lock(entry.name, exclusive=True)
             if lock is not None:
                 if not self._is_whole(entry.name):
-                    self._discard(entry.name)
+                    with contextlib.suppress(OSError):
+                        self._discard(entry.name)
                 os.close(lock)
 
     def _is_whole(self, cache_id: str) -> bool:

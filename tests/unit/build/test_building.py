@@ -181,6 +181,16 @@ async def test_the_base_of_a_command_that_fails_may_be_gone(engine: Engine, tmp_
     assert list((tmp_path / "root" / "snapshots").glob("*/snapshots/*")) == []
 
 
+async def test_caches_that_cannot_be_removed_are_no_failure(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    async with Engine.open(root, build_cache_limit=0) as engine:
+        await load_busybox(engine)
+        (root / "build" / "mounts").touch()
+        await build(engine, "FROM busybox\nENV a=b")
+        with pytest.raises(CommandFailed):
+            await build(engine, "FROM busybox\nRUN false")
+
+
 async def test_a_failed_build_keeps_its_steps(engine: Engine, tmp_path: Path) -> None:
     dockerfile = "FROM busybox\nENV a=b\nRUN false"
     with pytest.raises(CommandFailed) as caught:

@@ -224,3 +224,13 @@ async def test_who_is_cancelled_holds_nothing(caches: CacheMounts) -> None:
     async with asyncio.timeout(10):
         await use()
     assert using.is_set()
+
+
+async def test_what_cannot_be_removed_is_in_nobodys_way(caches: CacheMounts) -> None:
+    odd = caches.directory / "odd"
+    (odd / "record.json" / "x").mkdir(parents=True)
+    (odd / "lock").touch()
+    await caches.sweep()
+    async with caches.held(wish()) as path:
+        (path / "a").touch()
+    assert len(await caches.entries()) == 1
