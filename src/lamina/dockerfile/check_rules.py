@@ -144,6 +144,3 @@ EXPOSE_INVALID_FORMAT: Final = Rule(
     "IP address and host-port mapping should not be used in EXPOSE instruction. This will become "
     "an error in a future release",
 )
-
-RULES: Final = tuple(value for value in list(globals().values()) if isinstance(value, Rule))
-"""All rules."""

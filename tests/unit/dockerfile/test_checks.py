@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from lamina.dockerfile.check_rules import RULES
+from lamina.dockerfile import check_rules
+from lamina.dockerfile.check_rules import Rule
 from lamina.dockerfile.checks import BaseImage, CheckInput, CheckOptions, check, verdict
 from lamina.dockerfile.ignore import IgnorePatterns
 from lamina.dockerfile.source import DockerfileError
@@ -27,9 +28,10 @@ def test_rules(case: str) -> None:
 
 
 def test_there_are_all_rules() -> None:
-    assert len(RULES) == len({rule.name for rule in RULES}) == 22
-    assert [rule.name for rule in RULES if rule.experimental] == ["InvalidDefinitionDescription"]
-    assert all(rule.url.startswith("https://docs.docker.com/go/") for rule in RULES)
+    rules = [value for value in vars(check_rules).values() if isinstance(value, Rule)]
+    assert len(rules) == len({rule.name for rule in rules}) == 22
+    assert [rule.name for rule in rules if rule.experimental] == ["InvalidDefinitionDescription"]
+    assert all(rule.url.startswith("https://docs.docker.com/go/") for rule in rules)
 
 
 def test_base_images_tell_their_environment_and_shell() -> None:
