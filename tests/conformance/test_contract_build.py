@@ -41,8 +41,9 @@ ENTRYPOINT ["e"]
 CMD ["c"]
 ARG q=5
 ARG r=$q
+ARG s=1 t=[$s]
 ARG PATH=/nowhere
-RUN echo "$q $r $PATH $HTTP_PROXY" > /f; cat /f
+RUN echo "$q $r $s $t $PATH $HTTP_PROXY" > /f; cat /f
 RUN ["/bin/true"]
 USER nobody
 RUN id -u; pwd; printf "no end"

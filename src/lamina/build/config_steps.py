@@ -36,13 +36,10 @@ async def configure(state: StageState, instruction: ins.Instruction) -> None:
 
 async def declare(state: StageState, instruction: ins.Arg) -> None:
     """ARG: what is recorded is the default, whatever value the build was given."""
-    expanded = []
-    expand = state.expand_at(instruction)
-    for argument in instruction.arguments:
-        one = argument.expanded(expand)
-        state.arguments.declare(one)
-        expanded.append(one)
-    comment = comment_of(ins.Arg(instruction.node, tuple(expanded)))
+    expanded = instruction.expanded(state.expand_at(instruction))
+    for argument in expanded.arguments:
+        state.arguments.declare(argument)
+    comment = comment_of(expanded)
     await state.commit((*state.editor.shell, "#(nop) ", comment), no_layer)
 
 
