@@ -9,7 +9,7 @@ from lamina.build.files import Files
 from lamina.build.ledger import BuiltImage
 from lamina.build.state import StageState, unix_ns
 from lamina.dockerfile import instructions as ins
-from lamina.dockerfile.shellwords import Expander
+from lamina.dockerfile.shellwords import Expander, Expansions
 from lamina.errors import LaminaError
 from lamina.records.catalogue import Layer
 
@@ -36,8 +36,8 @@ async def transfer(state: StageState, instruction: ins.Copy | ins.Add) -> None:
     """COPY and ADD. Raises LaminaError in dockerd's words."""
     expanded = instruction.expanded(state.expand_at(instruction))
     in_text = Expander(escape=state.escape, quotes_are_text=True)
-    variables = state.editor.variables
-    expanded = expanded.with_files_expanded(lambda text: in_text.expand(text, variables).text)
+    expansions = Expansions(in_text, state.editor.variables)
+    expanded = expanded.with_files_expanded(expansions.text)
     name = expanded.source_from if isinstance(expanded, ins.Copy) else ""
     files = await _source(state, name)
     async with AsyncExitStack() as stack:

@@ -88,10 +88,11 @@ class StageState:
 
     def expand_at(self, instruction: ins.Instruction) -> Expand:
         """Replaces the variables of an instruction's words; its errors tell where it stands."""
+        expansions = self.editor.expansions()
 
         def expand(word: str) -> str:
             try:
-                return self.editor.expand(word)
+                return expansions.text(word)
             except DockerfileError as error:
                 raise error.on(instruction.lines) from None
 

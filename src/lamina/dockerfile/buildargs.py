@@ -5,11 +5,12 @@ value it has before the first FROM. A stage sees only what it declares with ARG;
 arguments count as declared before the first FROM, and the proxies' need no declaration at all.
 """
 
+from collections import ChainMap
 from collections.abc import Mapping
 from typing import Final
 
 from lamina.dockerfile.instructions import Arg, Argument
-from lamina.dockerfile.shellwords import Expander, Expansion
+from lamina.dockerfile.shellwords import Expander, Expansion, Expansions
 from lamina.dockerfile.source import DockerfileError
 from lamina.oci.platform import Platform
 
@@ -59,21 +60,19 @@ class BuildArguments:
         # What the request gives a predefined argument holds from the start.
         self._globals |= {key: self._given[key] for key in self._globals if key in self._given}
         self._declared: set[str] = set()
-
-    @property
-    def globals(self) -> dict[str, str]:
-        """The values before the first FROM, which FROM lines may use."""
         proxies = {name: value for name, value in self._given.items() if name in PROXIES}
-        return proxies | self._globals
+        self.globals: Mapping[str, str] = ChainMap(self._globals, proxies)
+        """The values before the first FROM, which FROM lines may use."""
 
     def declare_global(self, instruction: Arg, expander: Expander) -> None:
         """Take an ARG that stands before the first FROM; raises DockerfileError."""
+        expansions = Expansions(expander, self.globals)
         for argument in instruction.arguments:
             self._declared.add(argument.name)
             value = self._given.get(argument.name)
             if value is None and argument.default is not None:
                 try:
-                    value = expander.expand(argument.default, self.globals).text
+                    value = expansions.text(argument.default)
                 except DockerfileError as error:
                     raise error.on(instruction.lines) from None
             if value is not None:

@@ -14,7 +14,7 @@ from lamina.dockerfile import instructions as ins
 from lamina.dockerfile.parser import parse
 from lamina.dockerfile.ports import parse_ports
 from lamina.dockerfile.reading import parse_instruction
-from lamina.dockerfile.shellwords import Expander, environment
+from lamina.dockerfile.shellwords import Expander, Expansions, environment
 from lamina.dockerfile.signals import parse_signal
 from lamina.dockerfile.source import DockerfileError
 from lamina.errors import InvalidParameter
@@ -78,9 +78,9 @@ class ConfigEditor:
         """The values of variables now: build arguments, and the environment over them."""
         return self._arguments() | environment(self.config.env or ())
 
-    def expand(self, word: str) -> str:
-        """One word with its variables replaced; raises DockerfileError."""
-        return self._expander.expand(word, self.variables).text
+    def expansions(self) -> Expansions:
+        """For the words of one instruction, with the values that variables have before it."""
+        return Expansions(self._expander, self.variables)
 
     def apply(self, instruction: ins.Instruction) -> ins.Instruction:
         """Make one instruction's change; gives the instruction with its variables replaced.
@@ -88,13 +88,11 @@ class ConfigEditor:
         Raises DockerfileError; and TypeError for an instruction which is no change to a
         configuration alone (FROM, ARG, RUN, COPY, ADD).
         """
-        variables = self.variables
+        expansions = self.expansions()
         try:
             if isinstance(instruction, ins.Expose):
-                return self._expose(instruction, variables)
-            expanded = instruction.expanded(
-                lambda word: self._expander.expand(word, variables).text
-            )
+                return self._expose(instruction, expansions)
+            expanded = instruction.expanded(expansions.text)
             self.config = self._changed(expanded)
         except DockerfileError as error:
             raise error.on(instruction.lines) from None
@@ -147,10 +145,10 @@ class ConfigEditor:
         cmd = self.config.cmd if self.command_is_set else None
         return replace(self.config, entrypoint=entrypoint, cmd=cmd, args_escaped=False)
 
-    def _expose(self, instruction: ins.Expose, variables: dict[str, str]) -> ins.Expose:
+    def _expose(self, instruction: ins.Expose, expansions: Expansions) -> ins.Expose:
         words: list[str] = []
         for port in instruction.ports:
-            words += self._expander.expand(port, variables).words
+            words += expansions.expand(port).words
         added: StringSet = {port: {} for port in parse_ports(words)}
         exposed = (self.config.exposed_ports or {}) | added
         self.config = replace(self.config, exposed_ports=exposed)
@@ -160,12 +158,13 @@ class ConfigEditor:
 def _with_variables(env: tuple[str, ...], pairs: tuple[ins.KeyValue, ...]) -> tuple[str, ...]:
     """`env` with values set: in place where the name is there, at the end where not."""
     entries = list(env)
+    places: dict[str, int] = {}
+    for place, entry in enumerate(entries):
+        # Of two with one name, the first is the one that is set.
+        places.setdefault(entry.partition("=")[0], place)
     for pair in pairs:
-        names = [entry.partition("=")[0] for entry in entries]
-        if pair.key in names:
-            entries[names.index(pair.key)] = str(pair)
-        else:
-            entries.append(str(pair))
+        place = places.setdefault(pair.key, len(entries))
+        entries[place : place + 1] = [str(pair)]
     return tuple(entries)
 
 

@@ -9,7 +9,7 @@ from lamina.dockerfile.buildargs import StageArguments
 from lamina.dockerfile.check_rules import CheckWarning, Rule
 from lamina.dockerfile.gostrings import quote
 from lamina.dockerfile.ignore import IgnorePatterns, clean
-from lamina.dockerfile.shellwords import Expander, environment
+from lamina.dockerfile.shellwords import Expander, Expansions, environment
 from lamina.dockerfile.source import DockerfileError
 from lamina.dockerfile.stages import Stage
 from lamina.dockerfile.suggestion import Suggestions
@@ -92,17 +92,17 @@ class StageChecker:
             yield CheckWarning(rules.INVALID_BASE_IMAGE_PLATFORM, detail, lines)
 
     def _expanded(self, instruction: ins.Instruction, unmatched: set[str]) -> ins.Instruction:
-        variables = self.facts.variables or {}
+        expansions = Expansions(self.expander, self.facts.variables or {})
 
         def expand(word: str) -> str:
-            expansion = self.expander.expand(word, variables)
+            expansion = expansions.expand(word)
             unmatched.update(expansion.unmatched)
             return expansion.text
 
         if isinstance(instruction, ins.Expose):
             words: list[str] = []
             for port in instruction.ports:
-                expansion = self.expander.expand(port, variables)
+                expansion = expansions.expand(port)
                 unmatched |= expansion.unmatched
                 words += expansion.words
             return replace(instruction, ports=tuple(words))
@@ -152,14 +152,17 @@ class StageChecker:
             self.facts = replace(self.facts, variables=self.facts.variables | values)
 
     def _arg(self, instruction: ins.Arg) -> Iterator[CheckWarning]:
+        variables = self.facts.variables or {}
+        values: dict[str, str] = {}
         for argument in sorted(instruction.arguments, key=lambda item: item.name):
             yield from self._secret(instruction, argument.name)
             value = self.arguments.declare(argument)
-            declared = self.facts.declared | {argument.name}
-            self.facts = replace(self.facts, declared=declared)
             # An ENV of the same name keeps its value: arguments never override it.
-            if value is not None and argument.name not in (self.facts.variables or {}):
-                self._define({argument.name: value})
+            if value is not None and argument.name not in variables:
+                values.setdefault(argument.name, value)
+        names = {argument.name for argument in instruction.arguments}
+        self.facts = replace(self.facts, declared=self.facts.declared | names)
+        self._define(values)
 
     def _secret(self, instruction: ins.Instruction, key: str) -> Iterator[CheckWarning]:
         if _SECRET.search(key) and not _NO_SECRET.search(key):

@@ -42,7 +42,7 @@ class Flags:
 
 def parse_flags(given: Sequence[str], known: Mapping[str, FlagKind]) -> Flags:
     """Read flags as written; raises DockerfileError for those `known` does not allow."""
-    values: dict[str, tuple[str, ...]] = {}
+    values: dict[str, list[str]] = {}
     for flag in given:
         name, equals, value = flag.removeprefix("--").partition("=")
         kind = known.get(name)
@@ -55,8 +55,8 @@ def parse_flags(given: Sequence[str], known: Mapping[str, FlagKind]) -> Flags:
             value = _boolean(name, value, has_value=bool(equals))
         elif not equals:
             raise DockerfileError(f"missing a value on flag: --{name}")
-        values[name] = (*values.get(name, ()), value)
-    return Flags(values)
+        values.setdefault(name, []).append(value)
+    return Flags({name: tuple(texts) for name, texts in values.items()})
 
 
 def _boolean(name: str, value: str, *, has_value: bool) -> str:

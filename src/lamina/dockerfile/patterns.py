@@ -2,15 +2,19 @@ r"""Shell patterns of substitutions: ``?`` one character, ``*`` any number, ``\`
 
 There are no bracket expressions, and neither wildcard matches a line end (BuildKit turns patterns
 into regular expressions, whose dot does not). Matching is by pieces of fixed length between the
-stars, so that its time is bounded by text × pattern whatever the pattern; a backtracking regular
-expression would let a Dockerfile hang its builder.
+stars, so that its time is bounded by text × pattern whatever the pattern, and that product is
+bounded, too; a backtracking regular expression would let a Dockerfile hang its builder.
 """
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from lamina.dockerfile.source import DockerfileError
+
+_MAX_WORK: Final = 1 << 28
+"""Characters of the text times those of the pattern: a fraction of a second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +48,12 @@ def _tokens(pattern: str) -> list[str]:
     return tokens
 
 
-def _pieces(tokens: Sequence[str]) -> list[_Piece]:
+def _pieces(tokens: Sequence[str], text: str) -> list[_Piece]:
+    """What is to be found in `text`; raises DockerfileError if that would take too long."""
+    if len(tokens) * len(text) > _MAX_WORK:
+        raise DockerfileError(
+            f"a pattern of {len(tokens)} characters is too long for a text of {len(text)}"
+        )
     pieces = []
     current: list[str] = []
     for token in [*tokens, "*"]:
@@ -71,8 +80,8 @@ def _end_from(pieces: Sequence[_Piece], text: str, start: int, *, longest: bool)
     for number, piece in enumerate(pieces[1:], 2):
         line_end = text.find("\n", position)
         reach = len(text) if line_end < 0 else line_end
-        found = piece.regex.search(text, position)
-        if found is None or found.start() > reach:
+        found = piece.regex.search(text, position, reach + piece.length)
+        if found is None:
             return None
         at = found.start()
         if longest and number == len(pieces):
@@ -83,14 +92,14 @@ def _end_from(pieces: Sequence[_Piece], text: str, start: int, *, longest: bool)
 
 def trim_prefix(text: str, pattern: str, *, longest: bool) -> str:
     """`text` without the shortest or longest beginning that `pattern` matches."""
-    end = _end_from(_pieces(_tokens(pattern)), text, 0, longest=longest)
+    end = _end_from(_pieces(_tokens(pattern), text), text, 0, longest=longest)
     return text if end is None else text[end:]
 
 
 def trim_suffix(text: str, pattern: str, *, longest: bool) -> str:
     """`text` without the shortest or longest end that `pattern` matches."""
     backwards = text[::-1]
-    end = _end_from(_pieces(_tokens(pattern)[::-1]), backwards, 0, longest=longest)
+    end = _end_from(_pieces(_tokens(pattern)[::-1], backwards), backwards, 0, longest=longest)
     return text if end is None else backwards[end:][::-1]
 
 
@@ -111,7 +120,7 @@ def _find(pieces: Sequence[_Piece], text: str, low: int) -> tuple[int, int] | No
 
 def replace(text: str, pattern: str, replacement: str, *, every: bool) -> str:
     """`text` with the first match of `pattern`, or `every` one, replaced."""
-    pieces = _pieces(_tokens(pattern))
+    pieces = _pieces(_tokens(pattern), text)
     done: list[str] = []
     copied = position = 0
     while position <= len(text) and (match := _find(pieces, text, position)):

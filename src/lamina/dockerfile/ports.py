@@ -8,19 +8,28 @@ from lamina.dockerfile.source import DockerfileError
 
 PROTOCOLS = frozenset({"tcp", "udp", "sctp"})
 
+_MOST = 1 << 18
+"""Ports that may be named at once: more than there are, if each is named once."""
+
 
 def parse_ports(specs: Iterable[str]) -> tuple[str, ...]:
     """``80``, ``8000-8010/udp``, ``127.0.0.1:80:80`` … as the container's ports ``80/tcp``.
 
-    In order, each once. Raises DockerfileError in Docker's words.
+    In order, each once. Raises DockerfileError in Docker's words, and for too many.
     """
     ports: dict[str, None] = {}
+    named = 0
     for spec in specs:
-        ports |= dict.fromkeys(_parse(spec))
+        span, protocol = _parse(spec)
+        named += len(span)
+        if named > _MOST:
+            raise DockerfileError(f"more than {_MOST} ports are named")
+        ports |= dict.fromkeys(f"{number}/{protocol}" for number in span)
     return tuple(ports)
 
 
-def _parse(spec: str) -> Iterable[str]:
+def _parse(spec: str) -> tuple[range, str]:
+    """The container's ports and their protocol."""
     host_ip, host_port, container = _split(spec)
     port, protocol = split_protocol(container)
     _check_ip(host_ip)
@@ -40,7 +49,7 @@ def _parse(spec: str) -> Iterable[str]:
             )
     if protocol.lower() not in PROTOCOLS:
         raise DockerfileError(f"Invalid proto: {protocol}")
-    return (f"{number}/{protocol.lower()}" for number in span)
+    return span, protocol.lower()
 
 
 def _split(spec: str) -> tuple[str, str, str]:

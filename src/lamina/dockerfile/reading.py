@@ -155,21 +155,24 @@ def _arg(node: Node) -> Arg:
     if not node.arguments:
         raise DockerfileError("ARG requires at least one argument")
     arguments = []
+    descriptions = _descriptions(node)
     for word in node.arguments:
         name, equals, default = word.partition("=")
         if equals and not name:
             raise DockerfileError("ARG names can not be blank")
-        arguments.append(Argument(name, default if equals else None, _comment(node, name)))
+        comment = descriptions.get(name, "")
+        arguments.append(Argument(name, default if equals else None, comment))
     return Arg(node, tuple(arguments))
 
 
-def _comment(node: Node, name: str) -> str:
-    """The description of a name: a comment above that begins with it."""
-    if not name:
-        return ""
-    prefix = name + " "
-    found = (text for text in node.comments if text.startswith(prefix))
-    return next(found, "").removeprefix(prefix)
+def _descriptions(node: Node) -> dict[str, str]:
+    """What the comments above say of names: the first that begins with a name is about it."""
+    found: dict[str, str] = {}
+    for text in node.comments:
+        name, space, description = text.partition(" ")
+        if space:
+            found.setdefault(name, description)
+    return found
 
 
 def _from(node: Node) -> From:
@@ -185,7 +188,8 @@ def _from(node: Node) -> From:
     elif len(arguments) != 1:
         raise DockerfileError("FROM requires either one or three arguments")
     flags = parse_flags(node.flags, {"platform": FlagKind.TEXT})
-    return From(node, arguments[0], name, flags.text("platform"), _comment(node, name))
+    comment = _descriptions(node).get(name, "")
+    return From(node, arguments[0], name, flags.text("platform"), comment)
 
 
 def _words(node: Node, arguments: tuple[str, ...]) -> tuple[str, ...]:

@@ -71,28 +71,58 @@ class Expander:
         )
 
 
+class Expansions:
+    """The expansions of one instruction's words.
+
+    Together they may be longer than what is written by no more than `MAX_EXPANSION`: a line has
+    room for thousands of words that are a variable each.
+    """
+
+    def __init__(self, expander: Expander, env: Mapping[str, str]) -> None:
+        self._expander = expander
+        self._env = env
+        self._room = MAX_EXPANSION
+
+    def expand(self, word: str) -> Expansion:
+        """Expand one word; raises DockerfileError."""
+        expansion = self._expander.expand(word, self._env)
+        self._room -= max(len(expansion.text) - len(word), 0)
+        if self._room < 0:
+            raise DockerfileError(
+                f"the expansions of an instruction are longer than {MAX_EXPANSION} characters"
+            )
+        return expansion
+
+    def text(self, word: str) -> str:
+        """What becomes of one word; raises DockerfileError."""
+        return self.expand(word).text
+
+
 @dataclass(slots=True)
 class _Words:
-    """Collects words: bare white space divides them, quoted or escaped one does not."""
+    """Collects words: bare white space divides them, quoted or escaped one does not.
+
+    None is empty, whatever quotes there are around nothing.
+    """
 
     done: list[str] = field(default_factory=list)
     current: list[str] = field(default_factory=list)
 
     def add(self, text: str) -> None:
-        for char in text:
-            if char not in SPACES:
-                self.current.append(char)
-            elif any(self.current):
-                self.finish()
+        first, *others = _SPACE_RUN.split(text)
+        self.add_quoted(first)
+        for other in others:
+            self.finish()
+            self.add_quoted(other)
 
     def add_quoted(self, text: str) -> None:
-        self.current.append(text)
+        if text:
+            self.current.append(text)
 
     def finish(self) -> list[str]:
-        word = "".join(self.current)
-        if word:
-            self.done.append(word)
-        self.current.clear()
+        if self.current:
+            self.done.append("".join(self.current))
+            self.current.clear()
         return self.done
 
 
