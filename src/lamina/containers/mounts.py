@@ -131,6 +131,7 @@ def mount_points(
             found[target] = volume(target, is_filled=not options.no_copy, mode=mode or _SHARED)
         else:
             tmpfs.add(target)
+            found.pop(target, None)
     for path in declared:
         target = clean_path(f"/{path}")
         if target == "/":

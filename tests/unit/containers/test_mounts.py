@@ -140,6 +140,9 @@ def test_mounts_of_others(volumes: Volumes) -> None:
     assert [(p.source, p.destination, p.rw) for p in points] == [
         ("/z", "/x", True), ("/y", "/y", False),
     ]  # fmt: skip
+    over = HostConfig(mounts=(Mount(type="tmpfs", target="/x"),))
+    points, _ = mount_points(over, (), volumes, inherited=[(theirs, True)])
+    assert [p.destination for p in points] == ["/y"]
     points, _ = mount_points(HostConfig(), (), volumes, inherited=[(theirs, False)])
     assert [p.rw for p in points] == [False, False]
     assert new == []
