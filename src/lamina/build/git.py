@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import os
 import re
+import shutil
 import signal
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -37,6 +38,9 @@ _SETTINGS: Final = (
 _EVERY_BRANCH: Final = "+refs/heads/*:refs/remotes/origin/*"
 _PLAIN_FILES: Final = "does not support shallow"
 """git of a web server that knows nothing of git, and has the files of a repository."""
+_WITH_UMASK: Final = ("/bin/sh", "-c", 'umask 022 && exec "$0" "$@"')
+"""Runs a program so that what it makes has usual modes; uvloop has no parameter for that."""
+
 _LONGEST: Final = 3600
 """Seconds that one command of git may take."""
 
@@ -154,18 +158,17 @@ class _Git:
 
     async def run(self, *arguments: str) -> str:
         """What a command prints. Raises LaminaError in git's words, Unavailable without git."""
-        try:
-            process = await asyncio.create_subprocess_exec(
-                *("git", "-C", str(self.root), *_SETTINGS, *arguments),
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.PIPE,
-                env=_QUIET | self.proxies.environment(),
-                start_new_session=True,
-                umask=0o022,
-            )
-        except FileNotFoundError as error:
-            raise Unavailable("git is needed for this, and is not installed") from error
+        program = await asyncio.to_thread(shutil.which, "git", path=_QUIET["PATH"])
+        if program is None:
+            raise Unavailable("git is needed for this, and is not installed")
+        process = await asyncio.create_subprocess_exec(
+            *(*_WITH_UMASK, program, "-C", str(self.root), *_SETTINGS, *arguments),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env=_QUIET | self.proxies.environment(),
+            start_new_session=True,
+        )
         return await _output(process)
 
 
