@@ -4,6 +4,7 @@ import io
 import json
 import re
 import subprocess
+import sys
 import tarfile
 import tempfile
 import threading
@@ -25,6 +26,7 @@ from tests.real.dockerd import Dockerd
 from tests.real.image_files import ImageFiles
 from tests.real.images import write_tree
 from tests.real.programs import require, run as run_program
+from tests.real.terminal import Terminal
 
 DOCKERFILE = b"""FROM busybox AS builder
 ARG WORD=none
@@ -262,6 +264,30 @@ def test_a_live_display_on_a_terminal(rooted: LaminaCli, directory: Path) -> Non
     assert (status, printed) == (3, "")
     assert drawn.endswith("returned a non-zero code: 3\r\n")
     assert "  why\r\n" in drawn
+
+
+def test_what_commands_write_is_no_result(rooted: LaminaCli, directory: Path) -> None:
+    lines = "FROM busybox\nRUN echo Successfully installed it\nRUN echo Successfully built it"
+    (directory / "Dockerfile").write_text(lines)
+    status, printed, _ = run(rooted, "build", str(directory))
+    assert (status, without_ids(printed)) == (0, ["Successfully built "])
+    (directory / "Dockerfile").write_text(f"{lines}; exit 3")
+    status, printed, _ = run(rooted, "build", str(directory))
+    assert (status, printed) == (3, "")
+
+
+def test_what_commands_write_does_not_steer_the_terminal(
+    rooted: LaminaCli, directory: Path
+) -> None:
+    write = r"printf 'a\033[1mb\033]0;title\007c\342\200\256\n'"
+    (directory / "Dockerfile").write_text(f"FROM busybox\nRUN {write}")
+    argv = [sys.executable, "-m", "lamina", "build", "--progress", "plain", str(directory)]
+    with Terminal(argv, rooted.environment()) as terminal:
+        heard = terminal.wait_for(b"Successfully built")
+    assert rb"ab\x1b]0;title\x07c\u202e" in heard
+    assert b"\x1b" not in heard
+    raw = rooted("build", "--progress", "plain", "--no-cache", str(directory))
+    assert "ab\x1b]0;title\x07c\u202e\n" in raw
 
 
 def test_a_live_display_of_another_engine(

@@ -4,6 +4,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
+from lamina.cli.plain_text import one_line, written
 from lamina.progress import BuildOutput, BuildStep, Event, LayerProgress
 
 State = Literal["running", "cached", "completed", "failed", "cancelled"]
@@ -26,7 +27,7 @@ class Step:
     ended: int | None = None
     state: State = "running"
     lines: deque[str] = field(default_factory=lambda: deque(maxlen=_KEPT_LINES))
-    """What it wrote, without control characters."""
+    """What it wrote, as a terminal may be shown it."""
     rest: str = ""
     """The beginning of a line."""
 
@@ -34,7 +35,7 @@ class Step:
     def title(self) -> str:
         """The step on one line: ``[builder 2/5] RUN make``."""
         first = " ".join(self.text.split())
-        return f"[{self.stage} {self.number}/{self.total}] {first}"
+        return one_line(f"[{self.stage} {self.number}/{self.total}] {first}")
 
     def seconds(self, now: int) -> float:
         """How long it took, or has taken until now."""
@@ -130,11 +131,11 @@ def summary(board: Board, seconds: float) -> list[str]:
         for stage, of_stage in stages.items():
             begun = min(step.started for step in of_stage)
             ended = max(step.ended or step.started for step in of_stage)
-            lines.append(f"  {stage}: {(ended - begun) / _SECOND:.1f}s")
+            lines.append(f"  {one_line(stage)}: {(ended - begun) / _SECOND:.1f}s")
     return lines
 
 
 def _shown(line: str) -> str:
-    """A line as it can be drawn: what came after its last carriage return, printable."""
-    line = line.rstrip("\r").rpartition("\r")[2][-_LONGEST_LINE:].expandtabs()
-    return "".join(char for char in line if char.isprintable())
+    """A line as it can be drawn: what came after its last carriage return."""
+    line = line.rstrip("\r").rpartition("\r")[2][-_LONGEST_LINE:]
+    return written(line).expandtabs()

@@ -2,6 +2,7 @@
 
 import shutil
 import time
+from collections import deque
 
 import click
 from rich.console import Console
@@ -10,6 +11,7 @@ from rich.text import Text
 
 from lamina.cli.build_board import Board, Step, summary
 from lamina.cli.build_progress import warning_text
+from lamina.cli.plain_text import one_line, written
 from lamina.progress import BuildWarning, Event, StreamText
 from lamina.units import human_size
 
@@ -22,7 +24,9 @@ _MARKS = {
 }
 _OUTPUT_LINES = 4
 _LOG_LINES = 200
-_SPOKEN = ("Successfully ", "[Warning]", " ---> [Warning]")
+_KEPT_TEXTS = 1000
+_RESULT = "Successfully "
+_WARNINGS = ("[Warning]", " ---> [Warning]")
 """How the text of a build begins that no step's line says."""
 
 
@@ -33,7 +37,8 @@ class LiveDisplay:
         self._to_stderr = to_stderr
         self._board = Board()
         self._begun = time.time_ns()
-        self._last: list[str] = []
+        self._warnings: deque[str] = deque(maxlen=_KEPT_TEXTS)
+        self._results: deque[str] = deque(maxlen=_KEPT_TEXTS)
         console = Console(stderr=True, highlight=False)
         self._live = Live(
             console=console,
@@ -47,10 +52,19 @@ class LiveDisplay:
     def show(self, event: Event) -> None:
         """Take an event; drawing happens by itself."""
         if isinstance(event, BuildWarning):
-            self._last.append(warning_text(event))
-        elif isinstance(event, StreamText) and event.text.startswith(_SPOKEN):
-            self._last.append(event.text.rstrip("\n"))
+            self._warnings.append(warning_text(event))
+        elif isinstance(event, StreamText):
+            self._hear(event.text)
         self._board.take(event)
+
+    def _hear(self, text: str) -> None:
+        if text.startswith(_RESULT):
+            self._results.append(text)
+            return
+        # A command may say so, too: of a result nothing comes after it.
+        self._results.clear()
+        if text.startswith(_WARNINGS):
+            self._warnings.append(text)
 
     def close(self) -> None:
         """End the drawing with how everything stands, and say what there is to say."""
@@ -62,9 +76,11 @@ class LiveDisplay:
                 click.echo(f"  {line}", err=True)
         for line in summary(self._board, (now - self._begun) / 1e9):
             click.echo(line, err=True)
-        for line in self._last:
-            is_result = line.startswith("Successfully ")
-            click.echo(line, err=self._to_stderr or not is_result)
+        for text in self._warnings:
+            click.echo(written(text.rstrip("\n")), err=True)
+        if self._board.failed() is None:
+            for text in self._results:
+                click.echo(written(text.rstrip("\n")), err=self._to_stderr)
 
     def _draw(self) -> Text:
         now = time.time_ns()
@@ -96,7 +112,8 @@ class LiveDisplay:
             if layer.current is not None:
                 amount = f" {human_size(layer.current)}"
                 amount += f"/{human_size(layer.total)}" if layer.total else ""
-            texts.append(Text(f"   {layer.id}: {layer.action}{amount}"[: columns - 1], "dim"))
+            line = one_line(f"   {layer.id}: {layer.action}{amount}")
+            texts.append(Text(line[: columns - 1], "dim"))
         return texts
 
 

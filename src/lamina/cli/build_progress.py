@@ -9,6 +9,7 @@ from typing import Protocol
 import click
 import msgspec
 
+from lamina.cli.plain_text import one_line, written
 from lamina.cli.progress_bars import Bars
 from lamina.progress import (
     BuildArchive,
@@ -82,10 +83,14 @@ class _Json:
 
 
 class _Plain:
-    """The text of the build; bars for what is pulled if there is a terminal."""
+    """The text of the build; bars for what is pulled if there is a terminal.
+
+    What is no terminal has the text as it is, but for its colours.
+    """
 
     def __init__(self, *, to_stderr: bool) -> None:
         self._to_stderr = to_stderr
+        self._for_people = (sys.stderr if to_stderr else sys.stdout).isatty()
         self._bars = Bars()
 
     def show(self, event: Event) -> None:
@@ -106,6 +111,8 @@ class _Plain:
         self._bars.close()
 
     def _say(self, text: str) -> None:
+        if self._for_people:
+            text = written(text)
         if self._to_stderr:
             self._bars.close()
             click.echo(text, nl=False, err=True)
@@ -123,15 +130,19 @@ class _Quiet:
         if not isinstance(event, StreamText):
             return
         # The ID comes last, and alone; whatever something comes after is of a build that failed.
-        click.echo(self._last, nl=False, err=True)
+        self._say()
         self._last = event.text
 
     def close(self) -> None:
         if not self._last.startswith("sha256:"):
-            click.echo(self._last, nl=False, err=True)
+            self._say()
+
+    def _say(self) -> None:
+        text = written(self._last) if sys.stderr.isatty() else self._last
+        click.echo(text, nl=False, err=True)
 
 
 def warning_text(warning: BuildWarning) -> str:
     """One line on what a build check found."""
     where = f" (line {warning.first_line})" if warning.first_line else ""
-    return f"WARNING: {warning.rule}: {warning.detail}{where}"
+    return one_line(f"WARNING: {warning.rule}: {warning.detail}{where}")

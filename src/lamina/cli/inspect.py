@@ -18,6 +18,7 @@ def command(target: Target, *, format_: str, names: tuple[str, ...]) -> None:
     from lamina.cli.running import fail, run
 
     async def main() -> list[str]:
+        from lamina.cli.plain_text import in_json
         from lamina.cli.template import Template, go_json
         from lamina.errors import NotFound
 
@@ -35,7 +36,7 @@ def command(target: Target, *, format_: str, names: tuple[str, ...]) -> None:
         elif format_:
             lines = [go_json(image) for image in found]
         else:
-            lines = [json.dumps(found, indent=4, ensure_ascii=False)]
+            lines = [in_json(json.dumps(found, indent=4, ensure_ascii=False))]
         for line in lines:
             click.echo(line)
         return errors

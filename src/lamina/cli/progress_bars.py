@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
+from lamina.cli.plain_text import one_line, plain
 from lamina.progress import LayerProgress, Operation, StreamText
 from lamina.streams import ByteStream
 
@@ -28,6 +29,7 @@ class Bars:
         """Show how far the thing `key` has come, in bytes; without `current` only the label."""
         if not self._visible:
             return
+        label = one_line(label)
         if self._progress is None:
             self._progress = _started()
         if key not in self._tasks:
@@ -57,7 +59,7 @@ async def follow(operation: Operation[T]) -> T:
         async with contextlib.aclosing(aiter(operation)) as events:
             async for event in events:
                 if isinstance(event, StreamText):
-                    bars.say(event.text)
+                    bars.say(plain(event.text))
                 elif isinstance(event, LayerProgress):
                     label = f"{event.id}: {event.action}"
                     bars.draw(event.id, label, event.current, event.total)

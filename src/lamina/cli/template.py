@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from lamina.cli.plain_text import in_json
 from lamina.errors import InvalidParameter
 
 _ACTION = re.compile(r"\{\{-?\s*(.*?)\s*-?\}\}", re.DOTALL)
@@ -41,10 +42,10 @@ class Template:
 
 
 def go_json(value: object, *, indent: int | None = None) -> str:
-    """JSON as Go writes it: ``<``, ``>`` and ``&`` are escaped."""
+    """JSON as Go writes it, ``<``, ``>`` and ``&`` escaped; nothing in it steers a terminal."""
     separators = (",", ":") if indent is None else (",", ": ")
     text = json.dumps(value, ensure_ascii=False, indent=indent, separators=separators)
-    return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
+    return in_json(text).replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
 
 
 def _rendered(field: re.Match[str], value: object) -> str:

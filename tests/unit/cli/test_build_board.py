@@ -45,7 +45,7 @@ def test_output_is_kept_by_lines_and_made_printable() -> None:
         board.take(BuildOutput("a 1", text))
     board.take(BuildOutput("nobody 1", "lost"))
     (only,) = board.steps
-    assert only.last_lines(9) == ["one", "two", "[31mred", "30%"]
+    assert only.last_lines(9) == ["one", "two", "red", "30%"]
     assert only.last_lines(1) == ["30%"]
     assert only.last_lines(0) == []
 
@@ -74,3 +74,12 @@ def test_a_summary_of_one_stage() -> None:
     board.take(step("a", 1, "started", 0))
     board.take(step("a", 1, "completed", 1))
     assert summary(board, 1.25) == ["1.2s: 1 step, 0 from the cache"]
+
+
+def test_a_build_does_not_steer_the_terminal() -> None:
+    board = Board()
+    board.take(step("a", 1, "started", 0, text="RUN echo \x1b[2J\u202ecod.exe"))
+    board.take(BuildOutput("a 1", "\x1b[1;31mred\x1b[0m\x1b]0;title\x07\u2066x\x9b\n"))
+    (only,) = board.steps
+    assert only.title == "[a 1/2] RUN echo \\x1b[2J\\u202ecod.exe"
+    assert only.last_lines(9) == ["red\\x1b]0;title\\x07\\u2066x\\x9b"]

@@ -1,3 +1,5 @@
+import json
+
 import pytest
 
 from lamina.cli.table import Table, align
@@ -48,6 +50,13 @@ def test_names_do_not_steer_the_terminal() -> None:
     row = {"ID": "1", "Name": "\x1b[31mred\x07", "Size": "\x7f\x9b"}
     assert "\\x1b[31mred\\x07" in TABLE.render([row])
     assert not set(TABLE.render([row])) & {"\x1b", "\x07", "\x7f", "\x9b"}
+
+
+def test_json_does_not_steer_the_terminal() -> None:
+    row = {"ID": "1", "Name": "\x1b[31m\x7f\x9b\u202ea", "Size": ""}
+    shown = TABLE.render([row], format="json")
+    assert "\\u001b[31m\\u007f\\u009b\\u202ea" in shown
+    assert json.loads(shown) == row
 
 
 def test_the_last_cell_is_not_padded() -> None:
