@@ -343,7 +343,8 @@ def test_a_terminal(clis: Clis) -> None:
         argv = [cli.program, *RUN, "-it", IMAGE, "sh"]
         with Terminal(argv, cli.environment(), rows=20, columns=70) as terminal:
             terminal.wait_for(b"# ")
-            terminal.type(b"test -t 0 && stty size\n")
+            # The client may tell the size after the prompt has come; there is none before.
+            terminal.type(b"test -t 0 && until stty size; do sleep 0.05; done\n")
             terminal.wait_for(b"20 70\r\n")
             terminal.type(b"until stty size | grep '30 90'; do echo; sleep 0.05; done\n")
             # The client begins to listen for new sizes some time after the prompt has come.
