@@ -1,11 +1,30 @@
-"""Sizes and durations for people, as Docker words them (its `go-units`). Pure."""
+"""Sizes and durations for people, as Docker words and reads them (its `go-units`). Pure."""
 
+import re
 from typing import Final
 
-__all__ = ["binary_size", "human_duration", "human_size"]
+__all__ = ["binary_size", "human_duration", "human_size", "parse_size"]
 
 _DECIMAL: Final = ("B", "kB", "MB", "GB", "TB", "PB", "EB", "ZB", "YB")
 _BINARY: Final = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB", "ZiB", "YiB")
+_SIZE: Final = re.compile(
+    r"([0-9]{1,32}(?:\.[0-9]{0,32})?|\.[0-9]{1,32}) ?([kmgtp]?)i?b?", re.IGNORECASE | re.ASCII
+)
+_POWERS: Final = " kmgtp"
+
+
+def parse_size(text: str) -> int:
+    """Bytes of ``64m``, ``1.5 GiB`` or ``7``: units are powers of 1024, as `RAMInBytes` has them.
+
+    Raises ValueError for what is no size, or more than 63 bits hold.
+    """
+    match = _SIZE.fullmatch(text)
+    if match is None:
+        raise ValueError(f"invalid size: '{text}'")
+    size = int(float(match[1]) * 1024 ** _POWERS.index(match[2].lower() or " "))
+    if size >= 1 << 63:
+        raise ValueError(f"size is out of range: '{text}'")
+    return size
 
 
 def human_size(size: float, digits: int = 4) -> str:

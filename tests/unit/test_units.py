@@ -1,6 +1,6 @@
 import pytest
 
-from lamina.units import binary_size, human_duration, human_size
+from lamina.units import binary_size, human_duration, human_size, parse_size
 
 MINUTE, HOUR, DAY = 60, 3600, 86400
 
@@ -56,3 +56,29 @@ def test_binary_sizes() -> None:
 )
 def test_durations(seconds: float, text: str) -> None:
     assert human_duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        ("7", 7),
+        ("64m", 64 << 20),
+        ("1.5 GiB", 3 << 29),
+        ("2KB", 2048),
+        (".5k", 512),
+        ("4p", 1 << 52),
+    ],
+)
+def test_sizes_are_read(text: str, size: int) -> None:
+    assert parse_size(text) == size
+
+
+@pytest.mark.parametrize("text", ["", "-1", "m", "1x", "1 2", "1..2", "\u0661", "9" * 400, "1\n"])
+def test_what_is_no_size(text: str) -> None:
+    with pytest.raises(ValueError, match="invalid size"):
+        parse_size(text)
+
+
+def test_a_size_that_no_number_holds() -> None:
+    with pytest.raises(ValueError, match="out of range"):
+        parse_size("9223372036854775807k")

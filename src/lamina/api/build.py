@@ -15,6 +15,8 @@ from lamina.api.query import Query
 from lamina.api.router import Route
 from lamina.api.versions import ApiVersion
 from lamina.build.outputs import CALLER, WRITTEN, check_outputs, parse_output
+from lamina.dockerfile.gostrings import parse_int
+from lamina.dockerfile.source import DockerfileError
 from lamina.errors import InvalidParameter, LaminaError, NotImplementedHere
 from lamina.image_api import ImageApi
 from lamina.models import ImageBuildOutput, Ulimit
@@ -180,16 +182,17 @@ def _to_caller(output: ImageBuildOutput) -> ImageBuildOutput:
 def _shm_size(query: Query) -> int:
     text = query.text("shmsize")
     try:
-        return int(text) if text else 0
-    except ValueError:
-        raise LaminaError(f'strconv.ParseInt: parsing "{text:.64}": invalid syntax') from None
+        return parse_int(text, bits=64) if text else 0
+    except DockerfileError as error:
+        # No error of the caller's, to dockerd.
+        raise LaminaError(str(error)) from None
 
 
 def _bytes(query: Query, name: str) -> int:
     text = query.text(name)
     try:
-        return int(text) if text else 0
-    except ValueError:
+        return parse_int(text, bits=64) if text else 0
+    except DockerfileError:
         raise InvalidParameter(
             f"{name} is in bytes and expects an integer, got {text:.64}"
         ) from None

@@ -11,10 +11,9 @@ from typing import Final
 from lamina.build.outputs import CALLER, csv_fields, parse_output
 from lamina.errors import InvalidParameter
 from lamina.models import ImageBuildOutput, Ulimit
+from lamina.units import parse_size
 
-_SIZE: Final = re.compile(r"(\d+(?:\.\d+)?) ?([kmgtp]?)i?b?", re.IGNORECASE | re.ASCII)
-_POWERS: Final = {unit: 1024**power for power, unit in enumerate(("", "k", "m", "g", "t", "p"))}
-_ULIMIT: Final = re.compile(r"([a-z]+)=(-?\d+)(?::(-?\d+))?", re.ASCII)
+_ULIMIT: Final = re.compile(r"([a-z]+)=(-?\d{1,19})(?::(-?\d{1,19}))?", re.ASCII)
 _ULIMITS: Final = frozenset(
     {
         *("core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile"),
@@ -35,12 +34,10 @@ def size(text: str, flag: str, *, unlimited: bool = False) -> int:
         return 0
     if unlimited and text == "-1":
         return -1
-    match = _SIZE.fullmatch(text)
-    if match is None:
-        raise InvalidParameter(
-            f'invalid argument "{text}" for "{flag}" flag: invalid size: \'{text}\''
-        )
-    return int(float(match[1]) * _POWERS[match[2].lower()])
+    try:
+        return parse_size(text)
+    except ValueError as error:
+        raise InvalidParameter(f'invalid argument "{text}" for "{flag}" flag: {error}') from error
 
 
 def build_arguments(texts: Iterable[str], environ: Mapping[str, str]) -> dict[str, str | None]:
@@ -88,6 +85,8 @@ def ulimits(texts: Iterable[str]) -> list[Ulimit]:
             raise InvalidParameter(f"invalid ulimit type: {match[1]}")
         soft = int(match[2])
         hard = soft if match[3] is None else int(match[3])
+        if max(abs(soft), abs(hard)) >= 1 << 63:
+            raise InvalidParameter(f"ulimit is out of range: {text}")
         if hard != -1 and (soft > hard or soft == -1):
             raise InvalidParameter(
                 f"ulimit soft limit must be less than or equal to hard limit: {soft} > {hard}"

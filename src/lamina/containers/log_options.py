@@ -6,15 +6,14 @@ from dataclasses import dataclass
 from typing import Final, Self
 
 from lamina.errors import InvalidParameter
+from lamina.units import parse_size
 
-__all__ = ["LogOptions", "parse_size"]
+__all__ = ["LogOptions"]
 
 _KNOWN: Final = frozenset(
     ("compress", "env", "env-regex", "labels", "labels-regex", "max-file", "max-size", "tag")
 )
-_SIZE: Final = re.compile(r"(\d{1,18}(?:\.\d{1,18})?) ?([kmgt]?)i?b?", re.IGNORECASE | re.ASCII)
 _MOST_FILES: Final = re.compile(r"\d{1,9}", re.ASCII)
-_UNITS: Final = " kmgt"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +31,7 @@ class LogOptions:
         for name in options:
             if name not in _KNOWN:
                 raise InvalidParameter(f"unknown log opt '{name}' for json-file log driver")
-        limit = parse_size(options["max-size"]) if "max-size" in options else None
+        limit = _size(options["max-size"]) if "max-size" in options else None
         text = options.get("max-file", "1")
         files = int(text) if _MOST_FILES.fullmatch(text) else 0
         if files < 1:
@@ -40,9 +39,8 @@ class LogOptions:
         return cls(limit, files)
 
 
-def parse_size(text: str) -> int:
-    """Bytes of ``10m``; units are powers of 1024. InvalidParameter."""
-    match = _SIZE.fullmatch(text)
-    if match is None:
-        raise InvalidParameter(f"invalid size: '{text}'")
-    return int(float(match[1]) * 1024 ** _UNITS.index(match[2].lower() or " "))
+def _size(text: str) -> int:
+    try:
+        return parse_size(text)
+    except ValueError as error:
+        raise InvalidParameter(str(error)) from error

@@ -71,7 +71,6 @@ any other key is an error.
 """
 
 import json
-import re
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -85,6 +84,7 @@ from lamina.default_root import default_root
 from lamina.errors import InvalidParameter
 from lamina.runtime.networks.choice import DRIVERS as NETWORK_DRIVERS
 from lamina.snapshots.choice import DRIVERS
+from lamina.units import parse_size
 
 LogLevel = Literal["debug", "info", "warn", "error"]
 LayerCompression = Literal["gzip", "zstd"]
@@ -150,7 +150,6 @@ IGNORED_KEYS = frozenset(
 )
 """Keys of dockerd's configuration that mean nothing here."""
 PROXY_KEYS = ("http-proxy", "https-proxy", "no-proxy")
-_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?([kmgtKMGT]?)[iI]?[bB]?")
 _LONGEST = 1e9
 """Seconds: some thirty years."""
 LOG_LEVELS: tuple[LogLevel, ...] = ("debug", "info", "warn", "error")
@@ -385,11 +384,10 @@ def _known(value: object, *names: str) -> Mapping[str, object]:
 
 def _size(value: object) -> int:
     """Bytes, as a number or as ``10GB``; units are powers of 1024, as dockerd reads them."""
-    match = _SIZE.fullmatch(str(value).strip())
-    if match is None or isinstance(value, bool):
-        raise ValueError("expected a size such as 10GB")
-    power = "kmgt".find(match[2].lower()) + 1 if match[2] else 0
-    return int(float(match[1]) * 1024**power)
+    try:
+        return parse_size(str(value).strip())
+    except ValueError:
+        raise ValueError("expected a size such as 10GB") from None
 
 
 def _level(value: object) -> str:

@@ -10,6 +10,7 @@ from typing import Final
 from lamina.dockerfile.gostrings import quote
 from lamina.dockerfile.source import DockerfileError
 from lamina.dockerfile.suggestion import did_you_mean
+from lamina.units import parse_size
 
 Expand = Callable[[str], str]
 """Replaces the variables of one word."""
@@ -61,7 +62,6 @@ _KEYS: Final = (
     *("mode", "uid", "gid", "src", "dst", "destination", "ro", "rw", "readwrite", "env"),
 )
 _WITHOUT_VALUE = frozenset({"readonly", "ro", "readwrite", "rw", "required"})
-_SIZE = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+) ?([kmgtpKMGTP]?)(?:i?[bB])?")
 _TRUE = frozenset({"1", "t", "T", "TRUE", "true", "True"})
 _FALSE = frozenset({"0", "f", "F", "FALSE", "false", "False"})
 
@@ -217,9 +217,8 @@ def _unsigned(key: str, value: str, base: int) -> int:
 
 
 def _size(key: str, value: str) -> int:
-    """Bytes of ``64m`` or ``1.5GiB``: units are powers of 1024, as go-units' `RAMInBytes`."""
-    match = _SIZE.fullmatch(value)
-    if match is None or len(value) > 32:
-        raise DockerfileError(f"invalid value for {key}: {value}")
-    power = " kmgtp".index(match[2].lower() or " ")
-    return int(float(match[1]) * 1024**power)
+    """Bytes of ``64m`` or ``1.5GiB``."""
+    try:
+        return parse_size(value)
+    except ValueError:
+        raise DockerfileError(f"invalid value for {key}: {value}") from None

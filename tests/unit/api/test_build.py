@@ -105,6 +105,12 @@ async def test_old_clients_have_no_platform(served: Served, wire: Wire) -> None:
         ({"version": "3"}, 400, 'invalid version "3"'),
         ({"version": "2"}, 501, "lamina does not implement BuildKit's protocol yet"),
         ({"shmsize": "x"}, 500, 'strconv.ParseInt: parsing "x": invalid syntax'),
+        ({"shmsize": "1_0"}, 500, 'strconv.ParseInt: parsing "1_0": invalid syntax'),
+        (
+            {"shmsize": "9223372036854775808"},
+            500,
+            'strconv.ParseInt: parsing "9223372036854775808": value out of range',
+        ),
         ({"remote": "client-session"}, 400, "experimental session with v1 builder"),
     ],
 )

@@ -24,7 +24,7 @@ def test_sizes(text: str, expected: int) -> None:
     assert size(text, "-m, --memory") == expected
 
 
-@pytest.mark.parametrize("text", ["-1", "m", "1x", "1 2", "\u0661"])
+@pytest.mark.parametrize("text", ["-1", "m", "1x", "1 2", "\u0661", "9" * 400])
 def test_no_sizes(text: str) -> None:
     with pytest.raises(InvalidParameter, match='for "-m, --memory" flag: invalid size'):
         size(text, "-m, --memory")
@@ -65,7 +65,19 @@ def test_ulimits() -> None:
     ]
 
 
-@pytest.mark.parametrize("text", ["nofile", "nofile=", "nofile=2:1", "nofile=-1:5", "=1", "nope=1"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "nofile",
+        "nofile=",
+        "nofile=2:1",
+        "nofile=-1:5",
+        "=1",
+        "nope=1",
+        "core=" + "9" * 5000,
+        "core=9223372036854775808",
+    ],
+)
 def test_no_ulimits(text: str) -> None:
     with pytest.raises(InvalidParameter, match="ulimit"):
         ulimits([text])

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from lamina.containers.log_options import LogOptions, parse_size
+from lamina.containers.log_options import LogOptions
 from lamina.containers.names import check_name, new_name
 from lamina.containers.sandboxing import container_limits
 from lamina.containers.settings import complete, merge_config, warnings_about
@@ -154,7 +154,7 @@ def test_names() -> None:
     [("10", 10), ("10k", 10240), ("1m", 1 << 20), ("2g", 2 << 30), ("5mb", 5 << 20)],
 )
 def test_sizes(text: str, size: int) -> None:
-    assert parse_size(text) == size
+    assert LogOptions.parse({"max-size": text}).limit == size
 
 
 @pytest.mark.parametrize(
@@ -177,5 +177,5 @@ def test_log_options_that_are_none(options: dict[str, str], words: str) -> None:
 
 @pytest.mark.parametrize("text", ["", "m", "1x", "-"])
 def test_what_is_no_size(text: str) -> None:
-    with pytest.raises(InvalidParameter):
-        parse_size(text)
+    with pytest.raises(InvalidParameter, match="invalid size"):
+        LogOptions.parse({"max-size": text})
