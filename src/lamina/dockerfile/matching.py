@@ -28,11 +28,27 @@ def matcher(parsed: Sequence[Token]) -> Match:
     ``?`` and ``*`` cross no slash; ``**`` is any number of whole directories, and at the end
     anything.
     """
+    parsed = _without_repeated_globstars(parsed)
     expression, free = _expression(parsed)
     if free > _FREE:
         return _Automaton(parsed).matches
     regex = re.compile(expression)
     return lambda text: regex.fullmatch(text) is not None
+
+
+def _without_repeated_globstars(parsed: Sequence[Token]) -> list[Token]:
+    """A pattern without those ``**`` that another one follows at once, which mean no more."""
+    kept: list[Token] = []
+    position = 0
+    while position < len(parsed):
+        token = parsed[position]
+        behind = _behind_slash(parsed, position + 1)
+        if token.kind == GLOBSTAR and behind < len(parsed) and parsed[behind].kind == GLOBSTAR:
+            position = behind
+            continue
+        kept.append(token)
+        position += 1
+    return kept
 
 
 def _expression(parsed: Sequence[Token]) -> tuple[str, int]:

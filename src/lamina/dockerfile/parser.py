@@ -1,7 +1,7 @@
 """From text to nodes: one node an instruction, with everything about how it was written.
 
 The parser knows the forms of arguments and nothing of their meaning: an unknown instruction is a
-node like any other. `instructions.parse_instruction` gives nodes their meaning.
+node like any other. `reading.parse_instruction` gives nodes their meaning.
 """
 
 import re

@@ -39,3 +39,12 @@ def test_no_pattern_takes_long(part: str) -> None:
     assert not matches("a" * 4000)
     assert not matches("a/" * 2000)
     assert time.process_time() - started < 5
+
+
+@pytest.mark.parametrize("part", ["**", "**/"])
+def test_any_number_of_directories_any_number_of_times(part: str) -> None:
+    started = time.process_time()
+    matches = matcher(tokens(part * 150_000 + "x"))
+    assert matches("a/b/x")
+    assert not any(matches(f"a/b/{number}") for number in range(50))
+    assert time.process_time() - started < 5
