@@ -90,3 +90,15 @@ async def test_a_bomb_costs_no_memory(victim: Victim) -> None:
         assert victim.daemon.memory("VmHWM") < MEMORY_LIMIT
     await victim.api.image_prune(filters={"dangling": ["false"]})
     await victim.assert_untouched()
+
+
+async def test_variables_that_add_up(victim: Victim) -> None:
+    doubled = f"FROM scratch\nENV a={'8' * 60_000}\n" + "ENV a=$a$a\n" * 4
+    added = "".join(f"ENV b{number}=$a\n" for number in range(14))
+    context = layer(file("Dockerfile", doubled + added))
+    with pytest.raises(LaminaError, match="image configuration is larger than"):
+        await victim.api.image_build(input_stream=io.BytesIO(context))
+    left = await victim.api.image_list(all=True)
+    assert left
+    for image in left:
+        await victim.api.image_inspect(image.id)

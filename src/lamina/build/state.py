@@ -23,11 +23,12 @@ from lamina.dockerfile.changes import ConfigEditor
 from lamina.dockerfile.mounts import Expand
 from lamina.dockerfile.shellwords import Expander, environment
 from lamina.dockerfile.source import DockerfileError
-from lamina.errors import LaminaError
+from lamina.errors import InvalidParameter, LaminaError
 from lamina.oci.config import ContainerConfig, ImageConfig
 from lamina.oci.platform import Platform
 from lamina.progress import Report
 from lamina.records.catalogue import Layer
+from lamina.records.configs import MAX_CONFIG_SIZE
 from lamina.transfer.images import MAX_LAYERS
 
 DEFAULT_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -210,7 +211,10 @@ class StageState:
         *,
         container: str = "",
     ) -> BuiltImage:
-        """The stage's image with one more step. Raises LaminaError for too many layers."""
+        """The stage's image with one more step.
+
+        Raises LaminaError for too many layers, InvalidParameter for too long a configuration.
+        """
         parent = self.image
         if layer is not None and parent is not None and len(parent.layers) >= MAX_LAYERS:
             raise LaminaError("max depth exceeded")
@@ -225,6 +229,9 @@ class StageState:
             author=self.author,
             docker_version=self.tools.version,
         )
+        if len(config.raw) > MAX_CONFIG_SIZE:
+            # Nobody could read it.
+            raise InvalidParameter(f"image configuration is larger than {MAX_CONFIG_SIZE} bytes")
         layers = () if parent is None else parent.layers
         return BuiltImage(config, layers if layer is None else (*layers, layer), parent)
 
