@@ -1,5 +1,7 @@
 """A Dockerfile as a whole: its global arguments and its stages, and how stages are found."""
 
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -45,11 +47,15 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class Dockerfile:
-    """A parsed Dockerfile; `arguments` are the ARGs before the first FROM."""
+    """A parsed Dockerfile; `arguments` are the ARGs before the first FROM.
+
+    `places` are the indices of the stages of each name, in order.
+    """
 
     document: Document
     arguments: tuple[Arg, ...]
     stages: tuple[Stage, ...]
+    places: Mapping[str, Sequence[int]]
 
     @property
     def escape(self) -> str:
@@ -58,9 +64,9 @@ class Dockerfile:
 
     def named(self, name: str, *, before: int | None = None) -> Stage | None:
         """The last stage of that name, in any case, among those `before` an index; or None."""
-        wanted = name.lower()
-        stages = self.stages[:before]
-        return next((stage for stage in reversed(stages) if wanted and stage.name == wanted), None)
+        places = self.places.get(name.lower(), ())
+        count = len(places) if before is None else bisect_left(places, before)
+        return self.stages[places[count - 1]] if count else None
 
     def find(self, name: str, *, before: int | None = None) -> Stage | None:
         """What ``COPY --from`` means by `name`: a stage's number or name; None for an image.
@@ -69,10 +75,10 @@ class Dockerfile:
         """
         if not (name.isascii() and name.isdecimal()):
             return self.named(name, before=before)
-        stages = self.stages[:before]
-        if len(name) > 9 or int(name) >= len(stages):
+        end = len(self.stages) if before is None else before
+        if len(name) > 9 or int(name) >= end:
             raise InvalidParameter(f"invalid stage index {name}")
-        return stages[int(name)]
+        return self.stages[int(name)]
 
     def target(self, name: str) -> Stage:
         """The stage to build: the last one, or the one a target names; raises InvalidParameter."""
@@ -119,7 +125,11 @@ def divide(document: Document) -> Dockerfile:
     if origin is None:
         raise DockerfileError("dockerfile contains no stages to build")
     stages.append(Stage(len(stages), origin, tuple(current)))
-    return Dockerfile(document, tuple(arguments), tuple(stages))
+    places: dict[str, list[int]] = {}
+    for stage in stages:
+        if stage.name:
+            places.setdefault(stage.name, []).append(stage.index)
+    return Dockerfile(document, tuple(arguments), tuple(stages), places)
 
 
 def parse_trigger(text: str, lines: Lines, *, escape: str = "\\") -> Instruction:

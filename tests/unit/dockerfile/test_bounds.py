@@ -98,3 +98,12 @@ def test_long_arguments() -> None:
         labels={},
     )
     assert "the expansions of an instruction are longer than" in str(plan.problem)
+
+
+def test_stages() -> None:
+    names = [f"{'x' * 200}{number}" for number in range(5000)]
+    copies = [f"FROM scratch AS {name}\nCOPY --from={name} a a" for name in names]
+    dockerfile = parse_dockerfile("\n".join(copies))
+    for _ in range(10):
+        assert all(dockerfile.find(name, before=index) is None for index, name in enumerate(names))
+        assert all(dockerfile.find(name) is not None for name in names)
