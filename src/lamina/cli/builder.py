@@ -1,11 +1,15 @@
 """``lamina builder``: what builds keep beside images."""
 
-import sys
-
 import click
 
 from lamina.cli.build_options import size
+from lamina.cli.confirming import confirmed
 from lamina.cli.target import Target, target_options
+
+_WARNINGS = {
+    False: "This will remove all dangling build cache.",
+    True: "This will remove all build cache.",
+}
 
 
 @click.group(name="builder")
@@ -33,7 +37,7 @@ def prune(
     """Remove the contents of cache mounts, the longest unused first."""
     from lamina.cli.running import run
 
-    if not force and not _confirmed(all_=all_):
+    if not force and not confirmed(_WARNINGS[all_]):
         raise click.ClickException("builder prune has been cancelled")
 
     async def main() -> None:
@@ -54,10 +58,3 @@ def prune(
         click.echo(f"Total reclaimed space: {human_size(report.space_reclaimed)}")
 
     run(main())
-
-
-def _confirmed(*, all_: bool) -> bool:
-    what = "all build cache" if all_ else "all dangling build cache"
-    click.echo(f"WARNING! This will remove {what}.")
-    click.echo("Are you sure you want to continue? [y/N] ", nl=False)
-    return sys.stdin.readline().strip().lower() == "y"

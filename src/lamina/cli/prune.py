@@ -1,9 +1,8 @@
 """``lamina prune``: remove images that nothing uses."""
 
-import sys
-
 import click
 
+from lamina.cli.confirming import confirmed
 from lamina.cli.target import Target, target_options
 
 _WARNINGS = {
@@ -29,7 +28,7 @@ def command(target: Target, *, all_: bool, filters: tuple[str, ...], force: bool
     """Remove images without a name; with --all, every image that no container uses."""
     from lamina.cli.running import run
 
-    if not force and not _confirmed(all_=all_):
+    if not force and not confirmed(_WARNINGS[all_]):
         raise click.ClickException("image prune has been cancelled")
 
     async def main() -> None:
@@ -49,9 +48,3 @@ def command(target: Target, *, all_: bool, filters: tuple[str, ...], force: bool
         click.echo(f"Total reclaimed space: {human_size(report.space_reclaimed)}")
 
     run(main())
-
-
-def _confirmed(*, all_: bool) -> bool:
-    click.echo(f"WARNING! {_WARNINGS[all_]}")
-    click.echo("Are you sure you want to continue? [y/N] ", nl=False)
-    return sys.stdin.readline().strip().lower() == "y"
