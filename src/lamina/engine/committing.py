@@ -75,7 +75,9 @@ async def commit_container(
     if container.status == "removing":
         raise Conflict(f"You cannot commit container {container.id} which is being removed")
     own = settings_of(container).config
-    config = merge_config(apply_changes(wanted.config or own, wanted.changes), own)
+    # Many of them take their time.
+    changed = await asyncio.to_thread(apply_changes, wanted.config or own, wanted.changes)
+    config = merge_config(changed, own)
     base = await _base(resources, container)
     async with resources.incoming() as coming:
         await _keep(coming.lease, container)

@@ -1,5 +1,6 @@
 """`image_create`: an image comes out of a registry, or is made of a tarball."""
 
+import asyncio
 from collections.abc import Sequence
 
 from lamina.engine.registry_access import headers_of, parse_auth
@@ -53,7 +54,8 @@ def import_tarball(
     """The half that imports."""
 
     async def work(report: Report) -> str:
-        wanted = Import.check(
+        wanted = await asyncio.to_thread(
+            Import.check,
             source=source,
             name=parse_import_name(repo, tag) if repo else None,
             message=message,

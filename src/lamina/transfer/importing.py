@@ -49,7 +49,10 @@ class Import:
         changes: Sequence[str],
         platform: Platform,
     ) -> "Import":
-        """Apply `changes`, and fill in scheme and message. Raises InvalidParameter."""
+        """Apply `changes`, and fill in scheme and message; many take their time.
+
+        Raises InvalidParameter.
+        """
         if source != FROM_BODY and "://" not in source:
             source = f"http://{source}"
         return cls(

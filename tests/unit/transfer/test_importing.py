@@ -183,3 +183,20 @@ async def test_other_failures_are_the_engines(engine: Engine, root: Path, web_se
     with pytest.raises(LaminaError, match='unsupported protocol scheme "file"'):
         await events_of(engine, "file:///etc/passwd")
     look_at(root).check_tidy()
+
+
+async def test_many_changes_leave_the_event_loop_to_others(engine: Engine) -> None:
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    task = asyncio.create_task(others())
+    changes = [*(f"ENV v{number}=x" for number in range(1000)), "EXPOSE x:y:z"]
+    with pytest.raises(InvalidParameter):
+        await engine.image_create(from_src="-", input_image=[], changes=changes)
+    task.cancel()
+    assert turns > 10
