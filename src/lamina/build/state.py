@@ -23,12 +23,12 @@ from lamina.dockerfile.changes import ConfigEditor
 from lamina.dockerfile.mounts import Expand
 from lamina.dockerfile.shellwords import Expander, environment
 from lamina.dockerfile.source import DockerfileError
-from lamina.errors import InvalidParameter, LaminaError
+from lamina.errors import LaminaError
 from lamina.oci.config import ContainerConfig, ImageConfig
 from lamina.oci.platform import Platform
 from lamina.progress import Report
 from lamina.records.catalogue import Layer
-from lamina.records.configs import MAX_CONFIG_SIZE
+from lamina.records.configs import readable
 from lamina.transfer.images import MAX_LAYERS
 
 DEFAULT_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -229,11 +229,8 @@ class StageState:
             author=self.author,
             docker_version=self.tools.version,
         )
-        if len(config.raw) > MAX_CONFIG_SIZE:
-            # Nobody could read it.
-            raise InvalidParameter(f"image configuration is larger than {MAX_CONFIG_SIZE} bytes")
         layers = () if parent is None else parent.layers
-        return BuiltImage(config, layers if layer is None else (*layers, layer), parent)
+        return BuiltImage(readable(config), layers if layer is None else (*layers, layer), parent)
 
     def follow(self) -> None:
         """Let the configuration name the image that it now belongs to."""

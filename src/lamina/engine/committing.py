@@ -20,6 +20,7 @@ from lamina.oci.digest import Digest
 from lamina.oci.reference import Reference
 from lamina.records.catalogue import Catalogue, Layer
 from lamina.records.changes import PutImage, PutLayer
+from lamina.records.configs import readable
 from lamina.records.containers import Container
 from lamina.records.happenings import put_tag
 from lamina.records.records import Lease, Transaction
@@ -96,7 +97,7 @@ async def commit_container(
             comment=wanted.comment,
             docker_version=__version__,
         )
-        await coming.store_documents({image.digest: image.raw})
+        await coming.store_documents({image.digest: readable(image).raw})
         await resources.records.change(
             lambda transaction: _record(
                 transaction, container, wanted, config=image, layer=layer, now=now

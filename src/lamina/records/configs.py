@@ -3,6 +3,7 @@
 from collections import OrderedDict
 
 from lamina.content.store import BlobStore
+from lamina.errors import InvalidParameter
 from lamina.oci.config import ImageConfig
 from lamina.oci.digest import Digest
 
@@ -11,6 +12,13 @@ MAX_CONFIG_SIZE = 8 << 20
 
 _MEMBER_COST = 128
 """Bytes of memory, about, that a member of a parsed list or mapping takes beside its text."""
+
+
+def readable(config: ImageConfig) -> ImageConfig:
+    """A configuration that was made here. Raises InvalidParameter if nobody could read it."""
+    if len(config.raw) > MAX_CONFIG_SIZE:
+        raise InvalidParameter(f"image configuration is larger than {MAX_CONFIG_SIZE} bytes")
+    return config
 
 
 class ImageConfigs:

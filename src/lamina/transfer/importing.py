@@ -16,6 +16,7 @@ from lamina.oci.reference import Reference
 from lamina.oci.timestamp import format_timestamp
 from lamina.progress import Report, StatusLine
 from lamina.records.changes import PutImage, PutLayer
+from lamina.records.configs import readable
 from lamina.records.happenings import image_event, put_tag
 from lamina.records.records import Transaction
 from lamina.streams import ByteSource, chunks_of
@@ -74,7 +75,8 @@ async def import_image(
 ) -> str:
     """Store the tarball as a layer and record an image of it; returns the image's ID.
 
-    Raises InvalidLayer for what is no tar, NotFound and others for a URL that does not give one.
+    Raises InvalidLayer for what is no tar, InvalidParameter for changes that add up to too long a
+    configuration, NotFound and others for a URL that does not give one.
     """
     if wanted.source == FROM_BODY:
         chunks = chunks_of(body or io.BytesIO())
@@ -83,7 +85,7 @@ async def import_image(
     async with resources.incoming() as coming, contextlib.aclosing(chunks):
         layer = await _store_layer(coming, chunks)
         now = resources.now()
-        config = _image_config(wanted, layer, now)
+        config = readable(_image_config(wanted, layer, now))
         await coming.store_documents({config.digest: config.raw})
         await resources.records.change(
             lambda transaction: _record(transaction, wanted, config, layer, now)

@@ -200,3 +200,12 @@ async def test_many_changes_leave_the_event_loop_to_others(engine: Engine) -> No
         await engine.image_create(from_src="-", input_image=[], changes=changes)
     task.cancel()
     assert turns > 10
+
+
+async def test_changes_that_add_up_to_what_nobody_could_read(engine: Engine, root: Path) -> None:
+    doubled = [f"ENV a={'8' * 60_000}", *["ENV a=$a$a"] * 4]
+    changes = [*doubled, *(f"ENV b{number}=$a" for number in range(14))]
+    with pytest.raises(InvalidParameter, match="image configuration is larger than"):
+        await engine.image_create(from_src="-", input_image=[ROOTFS], changes=changes)
+    assert await engine.image_list() == []
+    look_at(root).check_tidy()
