@@ -1,8 +1,11 @@
 """The benchmark runs, on small images: numbers nobody can reproduce are none."""
 
 import json
+import signal
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -33,6 +36,31 @@ def test_every_row_is_measured_on_both_engines(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     rows = sum(len(scenario.rows) for section in SECTIONS.values() for scenario in section)
     assert len(done.stdout.splitlines()) == 1 + rows
+
+
+def test_nothing_is_left_of_one_that_is_ended(tmp_path: Path, engines: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "bench", "--quick", f"--work={tmp_path}", f"--engines={engines}"],
+        cwd=tmp_path,
+        env=environment(ROOT),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    with process:
+        assert process.stdout is not None
+        assert "dockerd" in process.stdout.readline()
+        assert list(engines.iterdir()) != []
+        process.terminate()
+        assert process.wait() == 128 + signal.SIGTERM
+    assert list(engines.iterdir()) == []
+
+
+@pytest.fixture
+def engines() -> Iterator[Path]:
+    """A directory for the engines, short as a socket's path must be."""
+    with tempfile.TemporaryDirectory(prefix="bench-") as directory:
+        yield Path(directory)
 
 
 def result(row: Row, dockerd: float, *lamina: float) -> Result:
