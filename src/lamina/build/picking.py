@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from lamina.build.files import Files
 from lamina.build.hashing import file_hash, joined_hash
 from lamina.dockerfile.goglob import BadPattern, tokens
-from lamina.dockerfile.ignore import IgnorePatterns, clean
+from lamina.dockerfile.gostrings import clean
+from lamina.dockerfile.ignore import IgnorePatterns
 from lamina.dockerfile.matching import Match, matcher
 from lamina.errors import LaminaError
 from lamina.layers.view import Found, LinkLoop

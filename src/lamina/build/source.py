@@ -1,7 +1,8 @@
 """The Dockerfile of a build: where it is, and what a dockerd says if it is not good."""
 
 from lamina.build.context import BuildContext
-from lamina.dockerfile.ignore import MAX_IGNORE_SIZE, IgnorePatterns, clean
+from lamina.dockerfile.gostrings import clean
+from lamina.dockerfile.ignore import MAX_IGNORE_SIZE, IgnorePatterns
 from lamina.dockerfile.parser import parse
 from lamina.dockerfile.source import MAX_DOCKERFILE_SIZE, DockerfileError
 from lamina.dockerfile.stages import Dockerfile, divide

@@ -1,12 +1,12 @@
 """Mounts as they are asked for, and what dockerd says of those that cannot be."""
 
-import posixpath
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
 from lamina.containers.settings import refuse_named_volume
 from lamina.containers.volumes import new_volume_name
+from lamina.dockerfile.gostrings import clean
 from lamina.errors import InvalidParameter, NotFound, NotImplementedHere
 from lamina.models import BindOptions, Mount, VolumeOptions
 
@@ -15,7 +15,6 @@ __all__ = [
     "PROPAGATIONS",
     "check_mount",
     "check_source",
-    "clean_path",
     "is_mode",
     "mount_of_text",
     "must_exist",
@@ -90,7 +89,7 @@ def _fault_of_target(path: str) -> str:
     """What is wrong with where something is to be mounted."""
     if not path:
         return "field Target must not be empty"
-    return AT_ROOT if clean_path(path) == "/" else _fault_of_path(path)
+    return AT_ROOT if clean(path) == "/" else _fault_of_path(path)
 
 
 def _fault_of_path(path: str) -> str:
@@ -157,14 +156,8 @@ def must_exist(mount: Mount) -> bool:
 
 def tmpfs_target(path: str) -> str:
     """Where a tmpfs is to be mounted. InvalidParameter."""
-    if clean_path(path) == "/":
+    if clean(path) == "/":
         raise InvalidParameter(AT_ROOT)
     if fault := _fault_of_path(path):
         raise InvalidParameter(fault)
-    return clean_path(path)
-
-
-def clean_path(path: str) -> str:
-    """A path without what changes nothing in it, as Go's path.Clean."""
-    tidy = posixpath.normpath(path)
-    return f"/{tidy.lstrip('/')}" if tidy.startswith("/") else tidy
+    return clean(path)

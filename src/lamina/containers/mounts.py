@@ -12,13 +12,13 @@ from lamina.containers.asked_mounts import (
     PROPAGATIONS,
     check_mount,
     check_source,
-    clean_path,
     is_mode,
     mount_of_text,
     must_exist,
     tmpfs_target,
 )
 from lamina.containers.volumes import Volumes, new_volume_name
+from lamina.dockerfile.gostrings import clean
 from lamina.errors import InvalidParameter, StartFailed
 from lamina.models import BindOptions, HostConfig, Mount as AskedMount, MountPoint, VolumeOptions
 from lamina.runtime.spec import Mount
@@ -119,7 +119,7 @@ def mount_points(
     for mount, mode in asked:
         if mode is None:
             check_mount(mount)
-        target = clean_path(mount.target)
+        target = clean(mount.target)
         if target in taken or (mode is not None and target in tmpfs):
             at = mount.target if mode is None else target
             raise InvalidParameter(f"Duplicate mount point: {at}")
@@ -133,7 +133,7 @@ def mount_points(
             tmpfs.add(target)
             found.pop(target, None)
     for path in declared:
-        target = clean_path(f"/{path}")
+        target = clean(f"/{path}")
         if target == "/":
             raise InvalidParameter(AT_ROOT)
         if target not in found and target not in tmpfs:
@@ -147,7 +147,7 @@ def shown_mounts(host: HostConfig, points: Iterable[MountPoint]) -> list[MountPo
     return [
         *points,
         *(
-            MountPoint(type="tmpfs", destination=clean_path(mount.target), rw=not mount.read_only)
+            MountPoint(type="tmpfs", destination=clean(mount.target), rw=not mount.read_only)
             for mount in tmpfs
         ),
     ]
@@ -156,8 +156,8 @@ def shown_mounts(host: HostConfig, points: Iterable[MountPoint]) -> list[MountPo
 def _bind(mount: AskedMount, mode: str) -> MountPoint:
     return MountPoint(
         type="bind",
-        source=clean_path(mount.source),
-        destination=clean_path(mount.target),
+        source=clean(mount.source),
+        destination=clean(mount.target),
         mode=mode,
         rw=not mount.read_only,
         propagation=(mount.bind_options or BindOptions()).propagation or "rprivate",
@@ -175,7 +175,7 @@ def check_sources(host: HostConfig) -> None:
 
 def make_sources(host: HostConfig, points: Iterable[MountPoint]) -> None:
     """Make the directories of the host that are mounted, where they may be missing. StartFailed."""
-    found = {clean_path(mount.target) for mount in host.mounts or () if must_exist(mount)}
+    found = {clean(mount.target) for mount in host.mounts or () if must_exist(mount)}
     for point in points:
         if point.type == "bind" and point.destination not in found:
             try:
@@ -197,7 +197,7 @@ def _no_source(source: str, error: OSError | ValueError) -> StartFailed:
 
 def runtime_mounts(host: HostConfig, points: Iterable[MountPoint]) -> list[Mount]:
     """The mounts as the OCI runtime takes them. InvalidParameter (options of a tmpfs)."""
-    asked = {clean_path(mount.target): mount for mount in host.mounts or ()}
+    asked = {clean(mount.target): mount for mount in host.mounts or ()}
     found = []
     for point in points:
         mount = asked.get(point.destination)
@@ -206,7 +206,7 @@ def runtime_mounts(host: HostConfig, points: Iterable[MountPoint]) -> list[Mount
         options = ("bind" if alone else "rbind", propagation, "rw" if point.rw else "ro")
         found.append(Mount(point.destination, point.source, "bind", options))
     for path, text in (host.tmpfs or {}).items():
-        found.append(_tmpfs(clean_path(path), _tmpfs_options(text)))
+        found.append(_tmpfs(clean(path), _tmpfs_options(text)))
     for mount in host.mounts or ():
         if mount.type == "tmpfs":
             of_it = mount.tmpfs_options
@@ -217,7 +217,7 @@ def runtime_mounts(host: HostConfig, points: Iterable[MountPoint]) -> list[Mount
                 options_of_it.append(f"mode={of_it.mode:o}")
             if mount.read_only:
                 options_of_it.append("ro")
-            found.append(_tmpfs(clean_path(mount.target), options_of_it))
+            found.append(_tmpfs(clean(mount.target), options_of_it))
     return found
 
 

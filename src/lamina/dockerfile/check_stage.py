@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from lamina.dockerfile import check_rules as rules, instructions as ins
 from lamina.dockerfile.buildargs import StageArguments
 from lamina.dockerfile.check_rules import CheckWarning, Rule
-from lamina.dockerfile.gostrings import quote
-from lamina.dockerfile.ignore import IgnorePatterns, clean
+from lamina.dockerfile.gostrings import clean, quote
+from lamina.dockerfile.ignore import IgnorePatterns
 from lamina.dockerfile.shellwords import Expander, Expansions, environment
 from lamina.dockerfile.source import DockerfileError
 from lamina.dockerfile.stages import Stage

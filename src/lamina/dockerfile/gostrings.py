@@ -1,9 +1,10 @@
 """The habits of Go's string handling which a Dockerfile's author can see.
 
 Every engine's Dockerfile code is written in Go: what counts as a space or a letter, how a duration
-is written and how a text is quoted in a message are part of the language.
+is written, how a text is quoted in a message and a path shortened are part of the language.
 """
 
+import posixpath
 import re
 from typing import Final
 
@@ -124,3 +125,9 @@ def parse_int(text: str, *, bits: int) -> int:
             return value
         problem = "value out of range"
     raise DockerfileError(f"strconv.ParseInt: parsing {quote(text)}: {problem}")
+
+
+def clean(path: str) -> str:
+    """The shortest equal path, as Go's `filepath.Clean` gives it."""
+    cleaned = posixpath.normpath(path)
+    return "/" + cleaned.lstrip("/") if cleaned.startswith("//") else cleaned

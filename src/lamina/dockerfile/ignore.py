@@ -5,13 +5,12 @@ whole path, in which ``**`` stands for any number of directories; a pattern that
 matches all below it; ``!`` takes files back; the last pattern that matches decides.
 """
 
-import posixpath
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
 from lamina.dockerfile.goglob import GLOBSTAR, LITERAL, tokens
-from lamina.dockerfile.gostrings import SPACES
+from lamina.dockerfile.gostrings import SPACES, clean
 from lamina.dockerfile.matching import Match, matcher
 from lamina.dockerfile.source import DockerfileError
 
@@ -20,12 +19,6 @@ MAX_IGNORE_SIZE: Final = 1 << 20
 
 _KEPT: Final = 16 << 20
 """Bytes of results for directories that are kept."""
-
-
-def clean(path: str) -> str:
-    """The shortest equal path, as Go's `filepath.Clean` gives it."""
-    cleaned = posixpath.normpath(path)
-    return "/" + cleaned.lstrip("/") if cleaned.startswith("//") else cleaned
 
 
 def read_patterns(text: str) -> tuple[str, ...]:

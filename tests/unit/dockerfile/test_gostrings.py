@@ -1,6 +1,6 @@
 import pytest
 
-from lamina.dockerfile.gostrings import parse_duration, parse_int, quote, quote_all
+from lamina.dockerfile.gostrings import clean, parse_duration, parse_int, quote, quote_all
 from lamina.dockerfile.source import DockerfileError
 
 
@@ -56,3 +56,11 @@ def test_quoting() -> None:
         '"a\\"b\\\\c\\n\\x01é\\u200b\U0001f600\\U000e0001"'
     )
     assert quote_all(["a", "b c"]) == '["a" "b c"]'
+
+
+@pytest.mark.parametrize(
+    ("path", "cleaned"),
+    [("", "."), ("//a", "/a"), ("a/../..", ".."), ("a//b/./c/", "a/b/c"), ("/..", "/")],
+)
+def test_paths_are_cleaned_as_go_does(path: str, cleaned: str) -> None:
+    assert clean(path) == cleaned

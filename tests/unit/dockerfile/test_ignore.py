@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from lamina.dockerfile.ignore import IgnorePatterns, clean, read_patterns
+from lamina.dockerfile.ignore import IgnorePatterns, read_patterns
 from lamina.dockerfile.source import DockerfileError
 
 _FILES = (
@@ -60,14 +60,6 @@ def test_files_are_ignored_as_docker_ignores_them(row: dict[str, Any]) -> None:
 def test_reading_an_ignore_file() -> None:
     text = "\ufeff# c\n\n  a/  \n !  /b//c\n#x\n  # kept\n!\n/\n./d\r\n"
     assert read_patterns(text) == ("a", "!b/c", "# kept", "!", "/", "d")
-
-
-@pytest.mark.parametrize(
-    ("path", "cleaned"),
-    [("", "."), ("//a", "/a"), ("a/../..", ".."), ("a//b/./c/", "a/b/c"), ("/..", "/")],
-)
-def test_paths_are_cleaned_as_go_does(path: str, cleaned: str) -> None:
-    assert clean(path) == cleaned
 
 
 def test_order_of_questions_does_not_matter() -> None:
